@@ -1,0 +1,1 @@
+"""Edgewise: from recorded words to a keyword spotter on a device."""

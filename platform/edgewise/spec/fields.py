@@ -1,0 +1,133 @@
+"""How a parameter is declared: a pydantic field with what a form needs to know beside its bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+import annotated_types
+from pydantic import BaseModel, Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+
+
+def parameter(
+    default: Any = ...,
+    *,
+    title: str,
+    help: str,
+    group: str,
+    unit: str = "",
+    advanced: bool = False,
+    choices: Mapping[str, str] | None = None,
+    **bounds: Any,
+) -> Any:
+    """Declare one parameter.
+
+    `help` is the sentence that the tooltip shows; `group` the heading it stands under; `advanced` folds it away;
+    `choices` maps each value of a `Literal` to its label; `bounds` are pydantic's own (`ge`, `le`, `min_length`, …).
+    """
+    extra = {"unit": unit, "group": group, "advanced": advanced, "choices": dict(choices or {})}
+    return Field(default, title=title, description=help, json_schema_extra=extra, **bounds)
+
+
+def wrong(name: str, message: str) -> PydanticCustomError:
+    """Error of a rule over several parameters, to be shown beside the parameter `name`."""
+    return PydanticCustomError("rule", "{message}", {"parameter": name, "message": message})
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One declared parameter, as forms and documents read it."""
+
+    name: str
+    title: str
+    help: str
+    group: str
+    unit: str
+    advanced: bool
+    choices: dict[str, str]
+    default: Any
+    minimum: float | None
+    maximum: float | None
+    type: Literal["integer", "number", "boolean", "choice", "text", "list", "object"]
+    required: bool
+
+
+def declared(model: type[BaseModel]) -> list[Parameter]:
+    """List the parameters of `model` in the order of their declaration."""
+    return [_describe(name, field) for name, field in model.model_fields.items() if field.title]
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> dict[str, str]:
+    """Turn pydantic's errors into one sentence for each parameter: what is wrong, and what would be right."""
+    by_name = {item.name: item for item in declared(model)}
+    messages: dict[str, str] = {}
+    for problem in error.errors():
+        name = str(problem["loc"][0]) if problem["loc"] else str(problem.get("ctx", {}).get("parameter", ""))
+        if name not in messages:
+            messages[name] = _sentence(by_name.get(name), dict(problem))
+    return messages
+
+
+def _describe(name: str, field: FieldInfo) -> Parameter:
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    required = field.is_required()
+    default = None if required else field.get_default(call_default_factory=True, validated_data={})
+    return Parameter(
+        name=name,
+        title=field.title or name,
+        help=field.description or "",
+        group=str(extra.get("group", "")),
+        unit=str(extra.get("unit", "")),
+        advanced=bool(extra.get("advanced", False)),
+        choices=dict(extra.get("choices", {})),  # type: ignore[arg-type]
+        default=default,
+        minimum=_bound(field, annotated_types.Ge, "ge"),
+        maximum=_bound(field, annotated_types.Le, "le"),
+        type=_type(field.annotation),
+        required=required,
+    )
+
+
+def _bound(field: FieldInfo, kind: type, attribute: str) -> float | None:
+    return next((getattr(item, attribute) for item in field.metadata if isinstance(item, kind)), None)
+
+
+def _type(annotation: Any) -> Any:
+    alternatives = [item for item in get_args(annotation) if item is not type(None)]
+    if get_origin(annotation) is Literal:
+        return "choice"
+    if get_origin(annotation) is list:
+        return "list"
+    if alternatives and get_origin(annotation) is not list:
+        return _type(alternatives[0])
+    return {bool: "boolean", int: "integer", float: "number", str: "text"}.get(annotation, "object")
+
+
+def _sentence(item: Parameter | None, problem: dict[str, Any]) -> str:
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if item is None:
+        return "There is no such parameter." if problem["type"] == "extra_forbidden" else message
+    if problem["type"] == "missing":
+        return f"{item.title} is missing."
+    if problem["type"] in ("value_error", "rule"):
+        return message
+    given = problem.get("input")
+    return (
+        f"{item.title} must be {_allowed(item)}; {given!r} is not." if _allowed(item) else f"{item.title}: {message}."
+    )
+
+
+def _allowed(item: Parameter) -> str:
+    unit = f" {item.unit}" if item.unit else ""
+    if item.type == "choice":
+        return "one of " + ", ".join(item.choices)
+    kind = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}.get(item.type, "")
+    if not kind or (item.minimum is None and item.maximum is None):
+        return kind
+    if item.minimum is None or item.maximum is None:
+        side, bound = ("at most", item.maximum) if item.minimum is None else ("at least", item.minimum)
+        return f"{kind} of {side} {bound:,}{unit}"
+    return f"{kind} from {item.minimum:,} to {item.maximum:,}{unit}"
