@@ -1,0 +1,189 @@
+"""Raw data, its clips, and the datasets made of it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+
+from edgewise.accounts.models import Workspace, WorkspaceRow
+from edgewise.ids import new_id
+from edgewise.jobs.models import Job, Queue, State
+from edgewise.spec.dataset import DatasetParameters
+
+
+class Origin(models.TextChoices):
+    """Where raw data comes from."""
+
+    UPLOADED = "uploaded"
+    SPEECH_COMMANDS = "speech-commands"
+    SYNTHETIC = "synthetic"
+    RECORDED = "recorded"
+
+
+class RawDataQuerySet(models.QuerySet["RawData"]):
+    """Raw data as a workspace sees it."""
+
+    def visible_to(self, workspace: Workspace) -> RawDataQuerySet:
+        """The workspace's own, and what the administrators share with everyone."""
+        return self.filter(Q(workspace=workspace) | Q(shared=True))
+
+    def ready(self) -> RawDataQuerySet:
+        """Imported completely."""
+        return self.filter(import_job__state=State.SUCCEEDED)
+
+
+class RawData(WorkspaceRow):
+    """Recorded words, as they came: clips as rows, their samples in one pack."""
+
+    name = models.CharField(max_length=100)
+    origin = models.CharField(max_length=20, choices=Origin.choices)
+    shared = models.BooleanField(default=False, help_text="Every workspace sees it.")
+    pack = models.CharField(max_length=200, blank=True, help_text="Name in the store: raw/<sha256>.pcm.")
+    pack_sha256 = models.CharField(max_length=64, blank=True)
+    clip_count = models.PositiveIntegerField(default=0)
+    noise_count = models.PositiveIntegerField(default=0)
+    problem_count = models.PositiveIntegerField(default=0)
+    seconds = models.FloatField(default=0)
+    sample_rate = models.PositiveIntegerField(default=16000, help_text="The most common rate of its clips.")
+    median_milliseconds = models.PositiveIntegerField(default=1000)
+    label_counts = models.JSONField(default=dict, help_text="Clips by label and split: {label: {split: clips}}.")
+
+    objects = RawDataQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "raw data"
+        constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="raw_data_names_differ")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the words were spoken by a program: then only real recordings can judge a model."""
+        return self.origin == Origin.SYNTHETIC
+
+    @property
+    def ready(self) -> bool:
+        """Whether the import is complete."""
+        return self.import_job.state == State.SUCCEEDED
+
+
+class Source(models.TextChoices):
+    """What an import reads."""
+
+    UPLOAD = "upload"
+    PATH = "path"
+    URL = "url"
+    SYNTHESIS = "synthesis"
+
+
+class RawDataImport(Job):
+    """The job that fills raw data: from an archive, a folder, an address, or by speaking."""
+
+    KIND = "import_raw_data"
+    QUEUE = Queue.LIGHT
+
+    raw_data = models.OneToOneField(RawData, on_delete=models.CASCADE, related_name="import_job")
+    source = models.CharField(max_length=10, choices=Source.choices)
+    location = models.CharField(max_length=1000, blank=True, help_text="Name in the store, path, or address.")
+    options = models.JSONField(default=dict, help_text="Of a synthesis: keywords, clips per word, seed.")
+
+    class Meta(Job.Meta):
+        pass
+
+
+class Split(models.TextChoices):
+    """Parts of the data."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+class ClipKind(models.TextChoices):
+    """What a clip holds."""
+
+    WORD = "word"
+    NOISE = "noise"
+
+
+class Clip(models.Model):
+    """One recording: a stretch of its raw data's pack, mono, at its original rate."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    raw_data = models.ForeignKey(RawData, on_delete=models.CASCADE, related_name="clips")
+    name = models.CharField(max_length=500, help_text="Path in the archive.")
+    kind = models.CharField(max_length=5, choices=ClipKind.choices, default=ClipKind.WORD)
+    label = models.CharField(max_length=100)
+    speaker = models.CharField(max_length=200, blank=True)
+    split = models.CharField(max_length=10, choices=Split.choices)
+    offset = models.PositiveBigIntegerField(help_text="First sample in the pack.")
+    length = models.PositiveBigIntegerField(help_text="Samples.")
+    sample_rate = models.PositiveIntegerField()
+    peak_dbfs = models.FloatField()
+    rms_dbfs = models.FloatField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["raw_data", "name"], name="clip_names_differ")]
+        indexes = [models.Index(fields=["raw_data", "kind", "label", "split"])]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def seconds(self) -> float:
+        """Duration."""
+        return self.length / self.sample_rate
+
+
+class FileProblem(models.Model):
+    """A file that could not be used, why, and what to do about it."""
+
+    raw_data = models.ForeignKey(RawData, on_delete=models.CASCADE, related_name="problems")
+    name = models.CharField(max_length=500)
+    code = models.CharField(max_length=50)
+    reason = models.TextField()
+    remedy = models.TextField()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}"
+
+
+class Dataset(WorkspaceRow):
+    """A recipe over raw data. It is never changed after it was made, only renamed."""
+
+    raw_data = models.ForeignKey(RawData, on_delete=models.PROTECT, related_name="datasets")
+    name = models.CharField(max_length=100)
+    parameters = models.JSONField(help_text="DatasetParameters.")
+    counts = models.JSONField(help_text="Clips by label and split, in the order of the labels: [[label, {split: n}]].")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="dataset_names_differ")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @cached_property
+    def recipe(self) -> DatasetParameters:
+        """The parameters, validated."""
+        return DatasetParameters.model_validate(self.parameters)
+
+    @property
+    def labels(self) -> list[str]:
+        """Labels in the order of the network's outputs."""
+        return self.recipe.labels
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Clips in each split."""
+        return {split: sum(counts.get(split, 0) for _, counts in self._counts()) for split in Split.values}
+
+    def _counts(self) -> list[tuple[str, dict[str, int]]]:
+        rows: list[Any] = self.counts
+        return [(label, counts) for label, counts in rows]

@@ -1,0 +1,39 @@
+"""Artifacts: what a run becomes on a device."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from edgewise.jobs.models import Job, Queue
+from runs_app.models import Run
+
+
+class Artifact(Job):
+    """`artifact.zip` of a run in one format. The same input gives the same bytes."""
+
+    KIND = "build_artifact"
+    QUEUE = Queue.LIGHT
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="artifacts")
+    format = models.CharField(max_length=30)
+    options = models.JSONField(default=dict)
+    weights_sha256 = models.CharField(max_length=64)
+    size = models.PositiveBigIntegerField(null=True, blank=True)
+    sha256 = models.CharField(max_length=64, blank=True)
+    accuracy = models.FloatField(null=True, blank=True, help_text="Of the exported network itself, on the test split.")
+
+    class Meta(Job.Meta):
+        constraints = [
+            *Job.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["run", "format", "options", "weights_sha256"], name="one_artifact_for_each_input"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run} as {self.format}"
+
+    @property
+    def file_name(self) -> str:
+        """Name in the store."""
+        return f"artifacts/{self.pk}.zip"

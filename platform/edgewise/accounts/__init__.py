@@ -1,0 +1,1 @@
+"""Accounts: users, workspaces, memberships and tokens."""

@@ -1,0 +1,68 @@
+"""What users do with their account."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import secrets
+
+from django.db import transaction
+from django.utils import timezone
+
+from edgewise.accounts.models import ApiToken, Membership, Role, Scope, User, Workspace
+from edgewise.errors import Invalid, NotFound
+
+TOKEN_PREFIX = "ew_"  # noqa: S105 - marks our tokens for secret scanners; no secret itself
+
+
+def give_personal_workspace(user: User) -> Workspace:
+    """Return the user's personal workspace, made at first need."""
+    with transaction.atomic():
+        User.objects.select_for_update().get(pk=user.pk)
+        membership = Membership.objects.filter(user=user, workspace__personal=True).select_related("workspace").first()
+        if membership:
+            return membership.workspace
+        workspace = Workspace.objects.create(name=f"{user}'s workspace")
+        Membership.objects.create(workspace=workspace, user=user, role=Role.OWNER)
+        return workspace
+
+
+def create_administrator(email: str) -> tuple[User, str]:
+    """Make an administrator with a random password, which is returned and stored nowhere."""
+    password = secrets.token_urlsafe(15)
+    user = User.objects.create_superuser(email, password)
+    give_personal_workspace(user)
+    return user, password
+
+
+def create_token(
+    user: User, workspace: Workspace, name: str, scope: str = Scope.WRITE, expires_in_days: int | None = 365
+) -> tuple[ApiToken, str]:
+    """Make a token; its secret is returned once and only its hash is stored."""
+    problems = {}
+    if not name.strip():
+        problems["name"] = "Give the token a name, so that you know later which script uses it."
+    if scope not in Scope.values:
+        problems["scope"] = f"The scope must be one of {', '.join(Scope.values)}."
+    if expires_in_days is not None and not 1 <= expires_in_days <= 3650:
+        problems["expires_in_days"] = "A token can live from 1 to 3,650 days."
+    if problems:
+        raise Invalid(problems)
+    secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    expires = timezone.now() + datetime.timedelta(days=expires_in_days) if expires_in_days else None
+    token = ApiToken.objects.create(
+        user=user, workspace=workspace, name=name.strip(), scope=scope, digest=digest(secret), expires_at=expires
+    )
+    return token, secret
+
+
+def revoke_token(user: User, token_id: object) -> None:
+    """Delete one of the user's tokens."""
+    deleted, _ = ApiToken.objects.filter(user=user, pk=token_id).delete()
+    if not deleted:
+        raise NotFound("token")
+
+
+def digest(secret: str) -> str:
+    """Hash a token's secret. It is long and random, so a plain hash is as good as a slow one."""
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""What all REST resources share: authentication, problems, pages, idempotency."""

@@ -1,0 +1,68 @@
+"""Errors as application/problem+json (RFC 9457)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from edgewise.errors import Conflict, UserError
+
+TYPE = "urn:edgewise:problem:"
+
+
+def handle(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Turn an exception into a problem; None lets an unforeseen one become a 500."""
+    if isinstance(error, UserError):
+        return _of_service(error)
+    if isinstance(error, Http404):
+        error = exceptions.NotFound()
+    if isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    if isinstance(error, exceptions.APIException):
+        return _of_framework(error)
+    return None
+
+
+def problem(status: int, code: str, detail: str, **extra: Any) -> Response:
+    """Answer a problem: `detail` says what happened and why, `remedy` what to do."""
+    body = {"type": TYPE + code, "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    body.update({name: value for name, value in extra.items() if value})
+    return Response(body, status=status, content_type="application/problem+json")
+
+
+def _of_service(error: UserError) -> Response:
+    errors = [{"field": name, "message": message} for name, message in error.fields.items()]
+    needed_by = error.needed_by if isinstance(error, Conflict) else []
+    return problem(
+        error.status, error.code, error.reason, remedy=error.remedy, errors=errors, needed_by=needed_by
+    )  # fmt: skip
+
+
+def _of_framework(error: exceptions.APIException) -> Response:
+    if isinstance(error, exceptions.ValidationError):
+        errors = list(_fields(error.detail))
+        response = problem(400, "invalid", " ".join(item["message"] for item in errors), errors=errors)
+    else:
+        codes = error.get_codes()
+        code = codes if isinstance(codes, str) else "error"
+        response = problem(error.status_code, code.replace("_", "-"), str(error.detail))
+    if header := getattr(error, "auth_header", None):
+        response["WWW-Authenticate"] = header
+    return response
+
+
+def _fields(detail: Any, name: str = "") -> Iterator[dict[str, str]]:
+    if isinstance(detail, dict):
+        for key, value in detail.items():
+            yield from _fields(value, f"{name}.{key}".strip("."))
+    elif isinstance(detail, list):
+        for value in detail:
+            yield from _fields(value, name)
+    else:
+        yield {"field": name, "message": str(detail)}

@@ -1,0 +1,75 @@
+"""Errors for people: what happened, why, and what to do.
+
+Services raise them; pages show them beside the form, the API answers them as problem+json (RFC 9457).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+class UserError(Exception):
+    """Something that a user can understand and mend."""
+
+    status = 400
+    code = "invalid"
+
+    def __init__(self, reason: str, remedy: str = "", *, fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.remedy = remedy
+        self.fields = dict(fields or {})
+
+    @property
+    def sentence(self) -> str:
+        """Reason and remedy in one text."""
+        return f"{self.reason} {self.remedy}".strip()
+
+
+class Invalid(UserError):
+    """Some values were wrong; `fields` says which and why."""
+
+    def __init__(self, fields: Mapping[str, str], reason: str = "", remedy: str = "") -> None:
+        super().__init__(reason or " ".join(fields.values()), remedy, fields=fields)
+
+
+class NotFound(UserError):
+    """There is no such thing, or it belongs to somebody else: both look the same."""
+
+    status = 404
+    code = "not-found"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"There is no such {what} in your workspace.", "It may have been deleted; look at the list.")
+
+
+class Forbidden(UserError):
+    """The user may not do this."""
+
+    status = 403
+    code = "forbidden"
+
+
+class Conflict(UserError):
+    """The request contradicts what is there; `needed_by` lists what stands in the way."""
+
+    status = 409
+    code = "conflict"
+
+    def __init__(self, reason: str, remedy: str = "", *, needed_by: Sequence[str] = ()) -> None:
+        super().__init__(reason, remedy)
+        self.needed_by = list(needed_by)
+
+
+class TooLarge(UserError):
+    """More than this server takes."""
+
+    status = 413
+    code = "too-large"
+
+
+class QueueFull(UserError):
+    """Too many jobs wait already."""
+
+    status = 429
+    code = "queue-full"

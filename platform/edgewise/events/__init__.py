@@ -1,0 +1,1 @@
+"""Live events: workers publish to Redis, the web fans out to browsers."""

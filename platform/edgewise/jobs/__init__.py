@@ -1,0 +1,1 @@
+"""Jobs: everything that takes longer than a request."""

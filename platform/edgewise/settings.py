@@ -1,0 +1,221 @@
+"""Django settings: one file, read from the environment (`docs/configuration.md` lists what may be set)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import dj_database_url
+import django_stubs_ext
+
+from edgewise import environment, logs
+
+# Makes Django's generic classes subscriptable at run time, as the type checker sees them.
+django_stubs_ext.monkeypatch()
+
+ROOT = Path(__file__).resolve().parents[2]
+HOME = Path(environment.text("EDGEWISE_HOME", str(ROOT / ".edgewise"))).resolve()
+
+DEBUG = environment.flag("EDGEWISE_DEBUG", False)
+SECRET_KEY = environment.text("EDGEWISE_SECRET_KEY")
+ALLOWED_HOSTS = environment.names("EDGEWISE_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = environment.names("EDGEWISE_TRUSTED_ORIGINS", "")
+
+INSTALLED_APPS = [
+    "edgewise.accounts",
+    "edgewise.jobs",
+    "datasets_app",
+    "runs_app",
+    "deploy_app",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.usersessions",
+    "django_htmx",
+    "django_filters",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "edgewise.security.ContentSecurityPolicy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "edgewise.accounts.middleware.CurrentWorkspace",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "edgewise.urls"
+ASGI_APPLICATION = "edgewise.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ROOT / "frontend" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "edgewise.jobs.context.workers",
+            ],
+        },
+    },
+]
+
+# --- data -------------------------------------------------------------------------------------------------------------
+
+DATABASES: dict[str, Any] = {
+    "default": dj_database_url.parse(
+        environment.url("DATABASE_URL", None, ("postgres", "postgresql")), conn_max_age=60, conn_health_checks=True
+    ),
+}
+DATABASES["default"].setdefault("OPTIONS", {})["connect_timeout"] = 5
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = environment.url("REDIS_URL", None, ("redis", "rediss", "unix"))
+
+STORAGE_URL = environment.url("EDGEWISE_STORAGE_URL", f"file:{HOME / 'store'}", ("file", "s3"))
+CACHE_FOLDER = HOME / "cache"
+MAX_UPLOAD = environment.size("EDGEWISE_MAX_UPLOAD", "8G")
+FILE_UPLOAD_TEMP_DIR = HOME / "tmp"
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
+
+
+def _storage(address: str) -> dict[str, Any]:
+    parts = urlsplit(address)
+    if parts.scheme == "file":
+        return {"BACKEND": "edgewise.storage.AtomicFileSystemStorage", "OPTIONS": {"location": parts.path}}
+    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    options = {"bucket_name": parts.netloc, "location": parts.path.strip("/"), "file_overwrite": True}
+    if "endpoint" in query:
+        options["endpoint_url"] = query["endpoint"]
+    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+
+
+STORAGES = {
+    "default": _storage(STORAGE_URL),
+    "staticfiles": {"BACKEND": "edgewise.static.CompressedHashedStorage"},
+}
+
+# --- static files -----------------------------------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = HOME / "static"
+STATICFILES_DIRS = [ROOT / "frontend" / "static"]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "edgewise.static.PlotlyFinder",
+]
+
+# --- accounts ---------------------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_ADAPTER = "edgewise.accounts.adapter.AccountAdapter"
+ACCOUNT_SESSION_REMEMBER = True
+USERSESSIONS_TRACK_ACTIVITY = True
+SIGNUP_OPEN = environment.flag("EDGEWISE_SIGNUP", True)
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/datasets/"
+ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
+SESSION_COOKIE_SAMESITE = "Lax"
+# Behind TLS the proxy says so; on a laptop there is none, and secure cookies would lock people out.
+HTTPS = environment.flag("EDGEWISE_HTTPS", False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+_email = urlsplit(environment.url("EDGEWISE_EMAIL_URL", "console:", ("console", "smtp", "smtps")))
+EMAIL_BACKEND = f"django.core.mail.backends.{'console' if _email.scheme == 'console' else 'smtp'}.EmailBackend"
+EMAIL_HOST = _email.hostname or "localhost"
+EMAIL_PORT = _email.port or 25
+EMAIL_HOST_USER = _email.username or ""
+EMAIL_HOST_PASSWORD = _email.password or ""
+EMAIL_USE_TLS = _email.scheme == "smtps"
+DEFAULT_FROM_EMAIL = environment.text("EDGEWISE_EMAIL_FROM", "edgewise@localhost")
+
+# --- REST -------------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "edgewise.api.authentication.TokenAuthentication",
+        "edgewise.api.authentication.BrowserSession",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["edgewise.api.authentication.MayReadOrWrite"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser", "rest_framework.parsers.MultiPartParser"],
+    "DEFAULT_PAGINATION_CLASS": "edgewise.api.pagination.NewestFirst",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "edgewise.api.problems.handle",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Edgewise",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+}
+
+# --- jobs -------------------------------------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_DISABLE_PREFETCH = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_TIMEZONE = "UTC"
+CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "edgewise:", "socket_connect_timeout": 3}
+CELERY_TASK_DEFAULT_QUEUE = "maintenance"
+CELERY_BEAT_SCHEDULE = {
+    "recover-jobs": {"task": "edgewise.recover_jobs", "schedule": 5.0, "options": {"expires": 5}},
+    "tidy": {"task": "edgewise.tidy", "schedule": 3600.0, "options": {"expires": 600}},
+}
+JOB_LEASE_SECONDS = 15
+JOB_QUEUE_LIMIT = environment.integer("EDGEWISE_QUEUE_LIMIT", 100, minimum=1)
+
+# --- the rest ---------------------------------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+LOGGING = logs.configuration(environment.text("EDGEWISE_LOG_LEVEL", "INFO"))
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2**20

@@ -1,0 +1,126 @@
+"""Projects, runs, their curves and their results."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from django.db import models
+
+from datasets_app.models import Clip, Dataset
+from edgewise.accounts.models import WorkspaceRow
+from edgewise.jobs.models import Job, Queue
+from edgewise.spec.run import RunParameters
+
+
+class Project(WorkspaceRow):
+    """A heading under which runs stand together."""
+
+    name = models.CharField(max_length=100)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="project_names_differ")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Run(Job):
+    """The training of one network on one dataset, evaluated on the test split at its end."""
+
+    KIND = "train"
+    QUEUE = Queue.TRAIN
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="runs")
+    dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="runs")
+    name = models.CharField(max_length=100)
+    parameters = models.JSONField(help_text="RunParameters.")
+    labels = models.JSONField(help_text="Labels in the order of the network's outputs.")
+    initial_weights = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="heirs")
+
+    manifest_sha256 = models.CharField(max_length=64, blank=True, help_text="Of the list of clips that it trains on.")
+    weights_sha256 = models.CharField(max_length=64, blank=True)
+    best_step = models.PositiveIntegerField(null=True, blank=True)
+    best_accuracy = models.FloatField(null=True, blank=True, help_text="On the validation split, at the best step.")
+    training_seconds = models.FloatField(default=0, help_text="Spent in training by all attempts.")
+
+    class Meta(Job.Meta):
+        constraints = [
+            *Job.Meta.constraints,
+            models.UniqueConstraint(fields=["project", "name"], name="run_names_differ"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @cached_property
+    def settings(self) -> RunParameters:
+        """The parameters, validated."""
+        return RunParameters.model_validate(self.parameters)
+
+    @property
+    def folder(self) -> str:
+        """Where its files lie in the store."""
+        return f"runs/{self.pk}"
+
+    @property
+    def manifest_name(self) -> str:
+        """The stored list of its clips."""
+        return f"{self.folder}/manifest.json"
+
+    @property
+    def weights_name(self) -> str:
+        """The stored weights of its best checkpoint."""
+        return f"{self.folder}/weights.npz"
+
+
+class Series(models.TextChoices):
+    """Curves of a run."""
+
+    TRAINING = "training"
+    VALIDATION = "validation"
+
+
+class Metric(models.Model):
+    """A point of a run's curves. Its id orders the live events: a browser asks for what came after the last one."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="metrics")
+    series = models.CharField(max_length=10, choices=Series.choices)
+    step = models.PositiveIntegerField()
+    loss = models.FloatField()
+    accuracy = models.FloatField()
+    learning_rate = models.FloatField(null=True, blank=True)
+    steps_per_second = models.FloatField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "series", "step"], name="one_point_for_each_step")]
+
+    def __str__(self) -> str:
+        return f"{self.series} step {self.step}: loss {self.loss:.4f}"
+
+
+class Evaluation(models.Model):
+    """A run's results on the test split."""
+
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="evaluation")
+    created_at = models.DateTimeField(auto_now_add=True)
+    clips = models.PositiveIntegerField()
+    accuracy = models.FloatField()
+    balanced_accuracy = models.FloatField()
+    loss = models.FloatField()
+    confusion = models.JSONField(help_text="confusion[i][j]: clips of label i that were taken for label j.")
+    report = models.JSONField(help_text="Intervals, and precision, recall, F1 and support of each label.")
+
+
+class Prediction(models.Model):
+    """What a run made of one test clip."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="predictions")
+    clip = models.ForeignKey(Clip, on_delete=models.CASCADE, related_name="+")
+    offset = models.PositiveBigIntegerField(help_text="First sample of the clip that was heard; silence is cut out.")
+    length = models.PositiveBigIntegerField()
+    label = models.PositiveSmallIntegerField()
+    predicted = models.PositiveSmallIntegerField()
+    scores = models.JSONField(help_text="Probability of each label.")
+
+    class Meta:
+        indexes = [models.Index(fields=["run", "label", "predicted"])]

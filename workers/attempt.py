@@ -1,0 +1,72 @@
+"""What the body of a job may do with its row: report, be stopped, succeed or fail. Every write carries the attempt."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from typing import Any
+
+from edgewise.jobs import services
+from edgewise.jobs.models import Job, Level
+from edgewise.jobs.registry import job_models
+from workers.database import retrying
+
+REPORT_SECONDS = 0.5
+
+
+class Stopped(Exception):
+    """The worker asked the body to stop, because a user cancelled the job or the worker ends."""
+
+
+class Attempt:
+    """One attempt at one job."""
+
+    def __init__(self, job: Job, stop: threading.Event) -> None:
+        self.job = job
+        self._stop = stop
+        self._reported = 0.0
+
+    @classmethod
+    def load(cls, kind: str, job_id: uuid.UUID, number: int, stop: threading.Event) -> Attempt:
+        """Read the job's row.
+
+        Raises:
+            LeaseLost: another attempt has begun.
+        """
+        job = retrying(lambda: job_models()[kind]._default_manager.get(pk=job_id))
+        if job.attempt != number:
+            raise services.LeaseLost
+        return cls(job, stop)
+
+    def should_stop(self) -> bool:
+        """Whether the worker asked to stop."""
+        return self._stop.is_set()
+
+    def stop_if_asked(self) -> None:
+        """Leave the body where the worker asked to.
+
+        Raises:
+            Stopped: it did.
+        """
+        if self.should_stop():
+            raise Stopped
+
+    def progress(self, done: int, total: int, unit: str, message: str = "", *, at_once: bool = False) -> None:
+        """Report how far the job is; at most twice a second, unless `at_once`."""
+        now = time.monotonic()
+        if at_once or done == total or now - self._reported >= REPORT_SECONDS:
+            self._reported = now
+            retrying(lambda: services.record_progress(self.job, done=done, total=total, unit=unit, message=message))
+
+    def log(self, text: str, level: str = Level.INFO) -> None:
+        """Add a line to the job's log."""
+        retrying(lambda: services.write_log(self.job, text, level))
+
+    def succeed(self, **results: Any) -> None:
+        """End well; `results` are written to the row."""
+        retrying(lambda: services.succeed(self.job, **results))
+
+    def fail(self, code: str, reason: str, remedy: str) -> None:
+        """End with a reason and a remedy."""
+        retrying(lambda: services.fail(self.job, code=code, reason=reason, remedy=remedy))

@@ -1,0 +1,61 @@
+"""The process that does one attempt at one job: `python -m workers.child KIND ID ATTEMPT`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import uuid
+from collections.abc import Callable
+from importlib import import_module
+
+BODIES = {
+    "import_raw_data": "workers.jobs.import_raw_data",
+    "train": "workers.jobs.train",
+    "build_artifact": "workers.jobs.build_artifact",
+}
+"""Module of each kind of job. Its `run(attempt)` does the work."""
+
+STOPPED = 75
+
+
+def main(kind: str, job_id: str, number: str) -> int:
+    """Do the attempt; the exit status is 0 also where the job failed for a reason that was written down."""
+    _die_with_parent()
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+
+    import django
+
+    django.setup()
+    from edgewise.jobs import services
+    from workers.attempt import Attempt, Stopped
+    from workers.engine.errors import EngineError
+
+    attempt = Attempt.load(kind, uuid.UUID(job_id), int(number), stop)
+    body: Callable[[Attempt], None] = import_module(BODIES[kind]).run
+    try:
+        body(attempt)
+    except EngineError as error:
+        attempt.fail(error.code, error.reason, error.remedy)
+    except Stopped:
+        return STOPPED
+    except services.LeaseLost:
+        sys.stderr.write("another worker has this job now\n")
+    return 0
+
+
+def _die_with_parent() -> None:
+    """End when standard input ends: the worker holds its other side and has died."""
+
+    def wait() -> None:
+        os.read(0, 1)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Bodies of the jobs: each loads rows, calls the engine or the exporters, and writes rows."""
