@@ -1,7 +1,7 @@
 """Celery tasks: thin. A task carries the id of a row; `runner` does the rest in a process of its own.
 
-Tasks are acknowledged early. What was lost with a worker is found by its lease in PostgreSQL within seconds, where Redis
-would deliver it again only after its visibility timeout, and twice if the work takes longer than that.
+Tasks are acknowledged early. What was lost with a worker is found by its lease in PostgreSQL within seconds, where
+Redis would deliver it again only after its visibility timeout, and twice if the work takes longer than that.
 """
 
 from __future__ import annotations

@@ -18,7 +18,9 @@ def text(name: str, default: str | None = None) -> str:
         return Path(path).read_text(encoding="utf-8").strip()
     value = os.environ.get(name, default)
     if value is None or (value == "" and default is None):
-        raise ImproperlyConfigured(f"{name} is not set. Start Edgewise by ./edgewise, which sets it, or set it yourself.")
+        raise ImproperlyConfigured(
+            f"{name} is not set. Start Edgewise by ./edgewise, which sets it, or set it yourself."
+        )
     return value
 
 

@@ -12,7 +12,7 @@ from django.core.files.storage import FileSystemStorage, Storage
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
-class CompressedHashedStorage(CompressedManifestStaticFilesStorage):
+class CompressedHashedStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     """Hash the imports of ES modules too, so that a new release never mixes with a cached old one."""
 
     support_js_module_import_aggregation = True

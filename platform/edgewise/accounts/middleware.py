@@ -31,4 +31,3 @@ class CurrentWorkspace:
 def current_workspace(request: HttpRequest) -> Workspace | None:
     """Return the signed-in user's workspace."""
     return give_personal_workspace(request.user) if request.user.is_authenticated else None
-

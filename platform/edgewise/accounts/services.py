@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import secrets
+import uuid
 
 from django.db import transaction
 from django.utils import timezone
@@ -56,7 +57,7 @@ def create_token(
     return token, secret
 
 
-def revoke_token(user: User, token_id: object) -> None:
+def revoke_token(user: User, token_id: uuid.UUID) -> None:
     """Delete one of the user's tokens."""
     deleted, _ = ApiToken.objects.filter(user=user, pk=token_id).delete()
     if not deleted:

@@ -1,7 +1,7 @@
 """`Idempotency-Key`: a POST that is sent twice starts its work once.
 
-The key is kept for a day in Redis under the workspace, with the answer of the first request. Redis sets it only where it
-is new, so two requests at once cannot both begin.
+The key is kept for a day in Redis under the workspace, with the answer of the first request. Redis sets it only where
+it is new, so two requests at once cannot both begin.
 """
 
 from __future__ import annotations
@@ -10,27 +10,25 @@ import hashlib
 import json
 from collections.abc import Callable
 from functools import cache, wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, TypeVar, cast
 
 import redis
 from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import GenericViewSet
 
 from edgewise.api.authentication import workspace_of
 from edgewise.api.problems import problem
 
-P = ParamSpec("P")
-View = Callable[Concatenate[Any, Request, P], Response]
+View = TypeVar("View", bound=Callable[..., Response])
 DAY = 24 * 3600
 
 
-def idempotent(view: View[P]) -> View[P]:
+def idempotent(view: View) -> View:
     """Answer a repeated request with what the first one was answered."""
 
     @wraps(view)
-    def wrapper(self: GenericViewSet[Any], request: Request, *args: P.args, **kwargs: P.kwargs) -> Response:
+    def wrapper(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
         key = request.headers.get("Idempotency-Key", "")
         if not key:
             return view(self, request, *args, **kwargs)
@@ -45,14 +43,14 @@ def idempotent(view: View[P]) -> View[P]:
         _connection().set(name, json.dumps([response.status_code, response.data], default=str), ex=DAY)
         return response
 
-    return wrapper
+    return cast(View, wrapper)
 
 
 def _repeat(name: str) -> Response:
     stored = _connection().get(name)
     if stored is None or stored == b"pending":
         return problem(409, "in-progress", "The first request with this Idempotency-Key is still being answered.")
-    status, data = json.loads(str(stored, "utf-8"))  # type: ignore[call-overload]
+    status, data = json.loads(stored)
     return Response(data, status=status, headers={"Idempotency-Replayed": "true"})
 
 

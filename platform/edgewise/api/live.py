@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any
 
@@ -16,7 +16,7 @@ from edgewise.api.authentication import BrowserSession, TokenAuthentication, wor
 from edgewise.errors import UserError
 from edgewise.events.sse import Event, stream
 
-LiveView = Callable[..., Awaitable[HttpResponseBase]]
+LiveView = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
 
 def live(view: LiveView) -> LiveView:

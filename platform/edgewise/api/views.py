@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
+from pydantic import BaseModel
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -132,8 +133,10 @@ class Parameters(APIView):
     @extend_schema(responses={200: dict[str, list[dict[str, Any]]]})
     def get(self, request: Request) -> Response:
         """Return the declared parameters of datasets and runs."""
-        models = {"dataset": DatasetParameters, "run": RunParameters}
-        return Response({name: [dataclasses.asdict(item) for item in declared(model)] for name, model in models.items()})
+        models: dict[str, type[BaseModel]] = {"dataset": DatasetParameters, "run": RunParameters}
+        return Response(
+            {name: [dataclasses.asdict(item) for item in declared(model)] for name, model in models.items()}
+        )
 
 
 class Networks(APIView):

@@ -1,7 +1,7 @@
 """One Redis subscription in the web process, fanned out to any number of browsers.
 
-The hub lives in the event loop of the ASGI server. Each browser has a bounded queue: one that does not read fast enough is
-told to reconnect, and catches up from PostgreSQL by its `Last-Event-ID`.
+The hub lives in the event loop of the ASGI server. Each browser has a bounded queue: one that does not read fast enough
+is told to reconnect, and catches up from PostgreSQL by its `Last-Event-ID`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edgewise.events.publish import PREFIX
 
 log = logging.getLogger(__name__)
 QUEUE_LENGTH = 1000
-RECONNECT = {"event": "reconnect", "id": None, "data": {}}
+RECONNECT: dict[str, Any] = {"event": "reconnect", "id": None, "data": {}}
 
 
 class Hub:

@@ -113,7 +113,10 @@ def claim(model: type[J], job_id: uuid.UUID, worker: str) -> J | None:
     with transaction.atomic():
         now = timezone.now()
         taken = model._default_manager.filter(pk=job_id, state__in=WAITING).update(
-            state=State.RUNNING, attempt=F("attempt") + 1, worker=worker, lease_until=_lease(now),
+            state=State.RUNNING,
+            attempt=F("attempt") + 1,
+            worker=worker,
+            lease_until=_lease(now),
             started_at=Coalesce(F("started_at"), now),
         )
         if not taken:

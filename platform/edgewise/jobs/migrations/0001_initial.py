@@ -4,48 +4,53 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Outbox',
+            name="Outbox",
             fields=[
-                ('job_id', models.UUIDField(primary_key=True, serialize=False)),
-                ('kind', models.CharField(max_length=30)),
-                ('queue', models.CharField(choices=[('train', 'Train'), ('light', 'Light')], max_length=10)),
-                ('sent_at', models.DateTimeField(blank=True, null=True)),
+                ("job_id", models.UUIDField(primary_key=True, serialize=False)),
+                ("kind", models.CharField(max_length=30)),
+                ("queue", models.CharField(choices=[("train", "Train"), ("light", "Light")], max_length=10)),
+                ("sent_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'verbose_name_plural': 'outbox',
+                "verbose_name_plural": "outbox",
             },
         ),
         migrations.CreateModel(
-            name='WorkerHeartbeat',
+            name="WorkerHeartbeat",
             fields=[
-                ('name', models.CharField(max_length=200, primary_key=True, serialize=False)),
-                ('queue', models.CharField(choices=[('train', 'Train'), ('light', 'Light')], max_length=10)),
-                ('seen_at', models.DateTimeField()),
-                ('started_at', models.DateTimeField()),
-                ('doing', models.CharField(blank=True, max_length=200)),
+                ("name", models.CharField(max_length=200, primary_key=True, serialize=False)),
+                ("queue", models.CharField(choices=[("train", "Train"), ("light", "Light")], max_length=10)),
+                ("seen_at", models.DateTimeField()),
+                ("started_at", models.DateTimeField()),
+                ("doing", models.CharField(blank=True, max_length=200)),
             ],
         ),
         migrations.CreateModel(
-            name='LogLine',
+            name="LogLine",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('job_id', models.UUIDField()),
-                ('attempt', models.PositiveIntegerField()),
-                ('time', models.DateTimeField(auto_now_add=True)),
-                ('level', models.CharField(choices=[('info', 'Info'), ('warning', 'Warning'), ('error', 'Error')], default='info', max_length=10)),
-                ('text', models.TextField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("job_id", models.UUIDField()),
+                ("attempt", models.PositiveIntegerField()),
+                ("time", models.DateTimeField(auto_now_add=True)),
+                (
+                    "level",
+                    models.CharField(
+                        choices=[("info", "Info"), ("warning", "Warning"), ("error", "Error")],
+                        default="info",
+                        max_length=10,
+                    ),
+                ),
+                ("text", models.TextField()),
             ],
             options={
-                'ordering': ['id'],
-                'indexes': [models.Index(fields=['job_id', 'id'], name='jobs_loglin_job_id_b23b3a_idx')],
+                "ordering": ["id"],
+                "indexes": [models.Index(fields=["job_id", "id"], name="jobs_loglin_job_id_b23b3a_idx")],
             },
         ),
     ]
