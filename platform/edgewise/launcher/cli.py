@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import enum
 import os
 import sys
 import time
@@ -12,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgewise.launcher import programs
+from edgewise.launcher.checks import run_checks
 from edgewise.launcher.console import Failure, describe_os_error, say
+from edgewise.launcher.doctor import examine, report
 from edgewise.launcher.engines import (
     Running,
     child_environment,
@@ -20,12 +23,22 @@ from edgewise.launcher.engines import (
     engines_running,
     refuse_second_up,
 )
-from edgewise.launcher.environment import ensure_environment, enter_environment
+from edgewise.launcher.environment import ensure_environment, enter_environment, environment_is_current
 from edgewise.launcher.paths import CHECKOUT, Home
 from edgewise.launcher.ports import require_free_port
 from edgewise.launcher.supervisor import Stopped, Supervisor
+from edgewise.launcher.testing import KINDS, run_tests
 
 LIGHT_THREADS = 2
+
+
+class Environment(enum.Enum):
+    """The packages that a command needs."""
+
+    RUNTIME = enum.auto()
+    DEVELOPMENT = enum.auto()
+    # It runs without, and uses the environment where there is one.
+    IF_THERE = enum.auto()
 
 
 @dataclass(frozen=True)
@@ -36,13 +49,13 @@ class Command:
         summary: its line in the help.
         run: does it, inside the environment; returns the exit status.
         check: looks at the arguments and at what would stop the command at once, before anything slow.
-        needs_development: whether it needs the tools of developers too.
+        environment: which packages it needs.
     """
 
     summary: str
     run: Callable[[Home, list[str]], int]
     check: Callable[[Home, list[str]], object] = lambda home, arguments: None
-    needs_development: bool = False
+    environment: Environment = Environment.RUNTIME
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if line is None:
             raise
         say(line)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped):
         say("Stopped.")
         return 130
     return 1
@@ -72,8 +85,10 @@ def _run(command: Command, name: str, arguments: list[str]) -> int:
     home = Home.from_environment()
     command.check(home, arguments)
     home.create()
-    if Path(sys.prefix).resolve() != home.venv.resolve():
-        enter_environment(ensure_environment(home, development=command.needs_development), [name, *arguments])
+    is_inside = Path(sys.prefix).resolve() == home.venv.resolve()
+    if not is_inside and (command.environment is not Environment.IF_THERE or environment_is_current(home)):
+        python = ensure_environment(home, development=command.environment is Environment.DEVELOPMENT)
+        enter_environment(python, [name, *arguments])
     return command.run(home, arguments)
 
 
@@ -83,7 +98,7 @@ def _help() -> str:
     return "usage: ./edgewise COMMAND …\n\n" + "\n".join(lines) + "\n\n./edgewise COMMAND --help tells more about one."
 
 
-# -- up -----------------------------------------------------------------------------------------------------------------
+# --- up ---------------------------------------------------------------------------------------------------------------
 
 
 def _up_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -144,19 +159,22 @@ def _prepare(supervisor: Supervisor, environment: dict[str, str]) -> None:
 
 
 def _manage_or_fail(supervisor: Supervisor, environment: dict[str, str], command: list[str]) -> None:
-    status = supervisor.run([sys.executable, CHECKOUT / "manage.py", *command], environment)
+    status = supervisor.run(_manage_command(*command), environment)
     supervisor.raise_if_stopped()
     if status:
         raise Failure(f"`./edgewise manage {command[0]}` ended with status {status}: its message is above.")
 
 
-# -- commands of Django ---------------------------------------------------------------------------------------------------
+# --- commands of Django -----------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def _django(home: Home, command: str, *, needs_workers: bool = False) -> Iterator[tuple[Supervisor, dict[str, str]]]:
     """Yield a supervisor and the environment of Django, with engines, and workers where they are needed."""
-    with Supervisor(home) as supervisor, engines_running(home, supervisor, command, has_workers=needs_workers) as running:
+    with (
+        Supervisor(home) as supervisor,
+        engines_running(home, supervisor, command, has_workers=needs_workers) as running,
+    ):
         environment = child_environment(home, running)
         if needs_workers:
             _manage_or_fail(supervisor, environment, ["migrate", "--noinput", "--verbosity", "0"])
@@ -164,9 +182,7 @@ def _django(home: Home, command: str, *, needs_workers: bool = False) -> Iterato
         yield supervisor, environment
 
 
-def _start_missing_workers(
-    home: Home, supervisor: Supervisor, running: Running, environment: dict[str, str]
-) -> None:
+def _start_missing_workers(home: Home, supervisor: Supervisor, running: Running, environment: dict[str, str]) -> None:
     if running.has_workers and running.pid != os.getpid():
         return
     say("Starting the workers ...")
@@ -174,23 +190,64 @@ def _start_missing_workers(
         supervisor.start(program)
 
 
+def _manage_command(*arguments: str) -> list[str]:
+    return [sys.executable, str(CHECKOUT / "manage.py"), *arguments]
+
+
 def _manage(home: Home, arguments: list[str]) -> int:
     with _django(home, "manage") as (supervisor, environment):
-        return supervisor.run([sys.executable, CHECKOUT / "manage.py", *arguments], environment)
+        return supervisor.run(_manage_command(*arguments), environment)
 
 
 def _import_speech_commands(home: Home, arguments: list[str]) -> int:
     with _django(home, "import-speech-commands", needs_workers=True) as (supervisor, environment):
-        command = [sys.executable, CHECKOUT / "manage.py", "import_speech_commands", *arguments]
-        return supervisor.run(command, environment)
+        return supervisor.run(_manage_command("import_speech_commands", *arguments), environment)
 
 
 def _demo(home: Home, arguments: list[str]) -> int:
     with _django(home, "demo", needs_workers=True) as (supervisor, environment):
-        return supervisor.run([sys.executable, CHECKOUT / "manage.py", "demo", *arguments], environment)
+        return supervisor.run(_manage_command("demo", *arguments), environment)
 
 
-# -- types of arguments -----------------------------------------------------------------------------------------------------
+# --- commands of developers and operators -----------------------------------------------------------------------------
+
+
+def _test_arguments(arguments: list[str]) -> tuple[str | None, list[str]]:
+    cut = arguments.index("--") if "--" in arguments else len(arguments)
+    parser = argparse.ArgumentParser(
+        prog="./edgewise test",
+        description="Run the checks of the source and all tests, or one kind.",
+        epilog="What follows -- goes to pytest, such as `./edgewise test unit -- -k lmu`.",
+    )
+    parser.add_argument("kind", nargs="?", choices=[*KINDS, "lint"], help="default: all")
+    return parser.parse_args(arguments[:cut]).kind, arguments[cut + 1 :]
+
+
+def _test(home: Home, arguments: list[str]) -> int:
+    kind, pytest_arguments = _test_arguments(arguments)
+    if kind == "lint":
+        return _lint(home, pytest_arguments)
+    return run_tests(home, kind, pytest_arguments)
+
+
+def _lint_arguments(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./edgewise lint", description="Check the source.")
+    parser.add_argument("--fix", action="store_true", help="format, and mend what can be mended, before")
+    return parser.parse_args(arguments)
+
+
+def _lint(home: Home, arguments: list[str]) -> int:
+    # Django's settings want addresses; nothing connects to them.
+    nowhere = Running(os.getpid(), "lint", database_url="postgresql://localhost/none", redis_url="redis://localhost")
+    return 0 if run_checks(child_environment(home, nowhere), fix=_lint_arguments(arguments).fix) else 1
+
+
+def _doctor(home: Home, arguments: list[str]) -> int:
+    argparse.ArgumentParser(prog="./edgewise doctor", description="Tell how each part is.").parse_args(arguments)
+    return report(examine(home))
+
+
+# --- types of arguments -----------------------------------------------------------------------------------------------
 
 
 def _port(text: str) -> int:
@@ -208,6 +265,21 @@ def _positive(text: str) -> int:
 COMMANDS = {
     "up": Command("start everything and print the address; Ctrl-C stops all of it", _up, _check_up),
     "demo": Command("the main job without a browser: import, dataset, run, results, artifact.zip", _demo),
-    "import-speech-commands": Command("import an archive or folder in the Speech Commands layout", _import_speech_commands),
+    "import-speech-commands": Command(
+        "import an archive or folder in the Speech Commands layout", _import_speech_commands
+    ),
     "manage": Command("Django's own commands, such as `manage migrate` or `manage shell`", _manage),
+    "test": Command(
+        "all tests, or one kind: unit, integration, client, browser, lint",
+        _test,
+        lambda home, arguments: _test_arguments(arguments),
+        Environment.DEVELOPMENT,
+    ),
+    "lint": Command(
+        "check the source; --fix formats it",
+        _lint,
+        lambda home, arguments: _lint_arguments(arguments),
+        Environment.DEVELOPMENT,
+    ),
+    "doctor": Command("each part with its version, state and remedy", _doctor, environment=Environment.IF_THERE),
 }

@@ -31,9 +31,7 @@ def describe_os_error(error: OSError) -> str | None:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"The disk is full{place}: free some space (the environment alone needs 3 GB) and start again."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return (
-            f"No permission to write{place}: give your user that folder, or set EDGEWISE_HOME to one that you own."
-        )
+        return f"No permission to write{place}: give your user that folder, or set EDGEWISE_HOME to one that you own."
     return None
 
 
@@ -47,7 +45,12 @@ def run_step(title: str, command: Iterable[str | Path], *, environment: Mapping[
     begin = time.monotonic()
     arguments = [str(part) for part in command]
     with subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, env=environment
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        env=environment,
     ) as process:
         while True:
             try:

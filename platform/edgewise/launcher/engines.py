@@ -51,7 +51,9 @@ class Running:
 
 
 @contextlib.contextmanager
-def engines_running(home: Home, supervisor: Supervisor, command: str, *, has_workers: bool = False) -> Iterator[Running]:
+def engines_running(
+    home: Home, supervisor: Supervisor, command: str, *, has_workers: bool = False
+) -> Iterator[Running]:
     """Yield the engines of this home: those that another command runs, else our own for the time of the block."""
     with open(home.run / "users.lock", "w") as users, open(home.run / "engines.lock", "w") as lock:
         fcntl.flock(users, fcntl.LOCK_SH)
@@ -91,11 +93,8 @@ def refuse_second_up(home: Home) -> None:
     Raises:
         Failure: another command runs the engines of this home.
     """
-    if not home.run.exists():
-        return
-    with open(home.run / "engines.lock", "w") as lock:
-        if not _try_lock(lock):
-            raise Failure(_who_runs(home))
+    if not is_idle(home):
+        raise Failure(_who_runs(home))
 
 
 def read_running(home: Home) -> Running | None:
@@ -108,10 +107,15 @@ def read_running(home: Home) -> Running | None:
 
 def running_now(home: Home) -> Running | None:
     """What really runs in the home: the lock is held, and the addresses are known."""
+    return None if is_idle(home) else read_running(home)
+
+
+def is_idle(home: Home) -> bool:
+    """Whether no command runs engines in the home."""
     if not home.run.exists():
-        return None
+        return True
     with open(home.run / "engines.lock", "w") as lock:
-        return None if _try_lock(lock) else read_running(home)
+        return _try_lock(lock)
 
 
 def child_environment(home: Home, running: Running) -> dict[str, str]:
@@ -121,11 +125,11 @@ def child_environment(home: Home, running: Running) -> dict[str, str]:
         **os.environ,
         "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "EDGEWISE_HOME": str(home.path),
-        "EDGEWISE_SECRET_KEY": _external("EDGEWISE_SECRET_KEY") or _secret_key(home),
+        "EDGEWISE_SECRET_KEY": setting("EDGEWISE_SECRET_KEY") or _secret_key(home),
         "DJANGO_SETTINGS_MODULE": "edgewise.settings",
         # Addresses in the user's own environment win over those of another command.
-        "DATABASE_URL": _external("DATABASE_URL") or running.database_url,
-        "REDIS_URL": _external("REDIS_URL") or running.redis_url,
+        "DATABASE_URL": setting("DATABASE_URL") or running.database_url,
+        "REDIS_URL": setting("REDIS_URL") or running.redis_url,
     }
 
 
@@ -153,9 +157,9 @@ def _own_engines(
 
 
 def _start_database(home: Home, supervisor: Supervisor) -> str:
-    url = _external("DATABASE_URL")
+    url = setting("DATABASE_URL")
     if url:
-        _check_database(url)
+        check_database(url)
         return url
     server = PostgreSQL(home)
     server.create_cluster()
@@ -165,9 +169,9 @@ def _start_database(home: Home, supervisor: Supervisor) -> str:
 
 
 def _start_redis(home: Home, supervisor: Supervisor) -> str:
-    url = _external("REDIS_URL")
+    url = setting("REDIS_URL")
     if url:
-        _check_redis(url)
+        check_redis(url)
         return url
     server = RedisServer(home)
     say("Starting Redis ...")
@@ -175,14 +179,15 @@ def _start_redis(home: Home, supervisor: Supervisor) -> str:
     return server.url
 
 
-def _external(name: str) -> str | None:
+def setting(name: str) -> str | None:
     """A value from the user's environment, or from the file that `NAME_FILE` points at, as the settings read it."""
     file = os.environ.get(f"{name}_FILE")
     return Path(file).read_text(encoding="utf-8").strip() if file else os.environ.get(name)
 
 
-def _check_database(url: str) -> None:
-    import psycopg2
+def check_database(url: str) -> None:
+    """Raise a Failure unless the PostgreSQL at the address can be used."""
+    import psycopg2  # type: ignore[import-untyped]
 
     try:
         psycopg2.connect(url, connect_timeout=CONNECT_SECONDS).close()
@@ -193,7 +198,8 @@ def _check_database(url: str) -> None:
         ) from None
 
 
-def _check_redis(url: str) -> None:
+def check_redis(url: str) -> None:
+    """Raise a Failure unless the Redis at the address can be used."""
     import redis
 
     try:

@@ -66,6 +66,11 @@ def ensure_environment(home: Home, *, development: bool) -> Path:
     return python_of(home.venv)
 
 
+def environment_is_current(home: Home) -> bool:
+    """Whether the home's environment holds the packages of the runtime lock."""
+    return _holds(home.venv, [RUNTIME_LOCK])
+
+
 def ensure_client_environment(home: Home) -> Path:
     """Make sure that the environment of the real client is there, and return its interpreter."""
     if not _holds(home.client_venv, [CLIENT_LOCK]):
@@ -183,4 +188,4 @@ def enter_environment(python: Path, arguments: list[str]) -> None:
     """Replace this process by stage 2: the same command inside the environment."""
     # Without compiled modules each of our processes would take seconds longer to start.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.execv(python, [str(python), "-m", "edgewise.launcher", *arguments])
+    os.execv(python, [str(python), "-m", "edgewise.launcher", *arguments])  # noqa: S606 - no shell is wanted

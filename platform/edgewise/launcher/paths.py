@@ -104,7 +104,7 @@ def socket_folder(wanted: Path, owner: tuple[int, int]) -> Path:
             return wanted.readlink()
         wanted.unlink()
     # Not tempfile's default folder: TMPDIR may be long itself.
-    short = Path(tempfile.mkdtemp(prefix="edgewise-", dir="/tmp"))  # noqa: S108 - mkdtemp makes it unguessable and private
+    short = Path(tempfile.mkdtemp(prefix="edgewise-", dir="/tmp"))
     os.chown(short, *owner)
     wanted.symlink_to(short)
     return short

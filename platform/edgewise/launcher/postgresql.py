@@ -102,7 +102,7 @@ class PostgreSQL:
             prepare=self._forget_dead_server,
             is_ready=self.is_ready,
             ready_seconds=120.0,  # it may have to replay its log after a kill -9
-            # "Fast": ends sessions, writes everything down. Safe on a killed launcher too, and leaves nothing to replay.
+            # "Fast": ends sessions and writes everything down, which leaves nothing to replay.
             stop_signal=signal.SIGINT,
             orphan_signal=signal.SIGINT,
             stop_seconds=60.0,
@@ -111,10 +111,10 @@ class PostgreSQL:
 
     def is_ready(self) -> bool:
         """Whether the server accepts connections."""
-        command = [self.binaries / "pg_isready", "-q", "-h", self.socket, "-U", ROLE, "-d", DATABASE, "-t", "3"]
+        command = [self.binaries / "pg_isready", "-q", "-h", str(self.socket), "-U", ROLE, "-d", DATABASE, "-t", "3"]
         return subprocess.run(command, env=_environment(), check=False).returncode == 0
 
-    # -- where it lies ------------------------------------------------------------------------------------------
+    # --- where it lies ------------------------------------------------------------------------------------------------
 
     def _settle(self) -> Path:
         """Return the folder of the cluster, within reach of its account."""
@@ -162,11 +162,10 @@ class PostgreSQL:
             _copy_readable(original.parents[1], copy)
         return copy / PACKAGE / original.parent.name / "bin"
 
-    # -- running ------------------------------------------------------------------------------------------------
+    # --- running ------------------------------------------------------------------------------------------------------
 
     def _execute(self, account: Account, *parts: Sequence[str | Path], statements: str = "") -> None:
         program, *arguments = [str(argument) for part in parts for argument in part]
-        changed = {"user": account.uid, "group": account.gid, "extra_groups": []} if self._is_root else {}
         completed = subprocess.run(
             [self.binaries / program, *arguments],
             input=statements,
@@ -175,7 +174,9 @@ class PostgreSQL:
             text=True,
             cwd=self.folder,
             env=_environment(),
-            **changed,
+            user=account.uid if self._is_root else None,
+            group=account.gid if self._is_root else None,
+            extra_groups=[] if self._is_root else None,
         )
         if completed.returncode == 0:
             return
@@ -188,8 +189,8 @@ class PostgreSQL:
         found = (self.data / "PG_VERSION").read_text().strip()
         if found != str(MAJOR):
             raise Failure(
-                f"The database in {self.data} was made by PostgreSQL {found}, and this version of Edgewise brings {MAJOR}: "
-                "start the version that made it, write a backup, and restore that here."
+                f"The database in {self.data} was made by PostgreSQL {found}, and this Edgewise brings {MAJOR}: start "
+                "the version that made it, write a backup, and restore that here."
             )
 
     def _forget_dead_server(self) -> None:
@@ -208,8 +209,8 @@ def wheel_binaries() -> Path:
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise Failure(
-            f"There is no {DISTRIBUTION} wheel for this platform: install PostgreSQL and set DATABASE_URL to it, such as "
-            "DATABASE_URL=postgresql://user:password@localhost/edgewise."
+            f"There is no {DISTRIBUTION} wheel for this platform: install PostgreSQL and set DATABASE_URL to it, "
+            "such as DATABASE_URL=postgresql://user:password@localhost/edgewise."
         )
     return Path(spec.origin).parent / f"pginstall{MAJOR}" / "bin"
 

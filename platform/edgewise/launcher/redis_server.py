@@ -96,7 +96,9 @@ def find_binary() -> Path:
 def version_of(binary: Path) -> tuple[int, ...]:
     """The version of a Redis or Valkey server, empty when it does not run."""
     try:
-        output = subprocess.run([binary, "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+        output = subprocess.run(
+            [binary, "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ).stdout
     except OSError:
         return ()
     match = re.search(r"\bv=([\d.]+)", output)

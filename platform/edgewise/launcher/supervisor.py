@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -137,7 +137,9 @@ class Supervisor:
         while not program.is_ready():
             child = self._child(program)
             if child.failures >= 3 or time.monotonic() > deadline:
-                state = "ended again and again" if child.failures else f"gave no answer in {program.ready_seconds:.0f} s"
+                state = (
+                    "ended again and again" if child.failures else f"gave no answer in {program.ready_seconds:.0f} s"
+                )
                 raise Failure(f"{program.title} {state}: {self._last_line(program)} (log: {self._log(program)}).")
             self.wait(POLL_SECONDS)
 
@@ -172,7 +174,7 @@ class Supervisor:
         while True:
             self.wait()
 
-    # -- the loop -----------------------------------------------------------------------------------------------
+    # --- the loop -----------------------------------------------------------------------------------------------------
 
     def _on_stop_signal(self, number: int, frame: FrameType | None) -> None:
         self._stop_requested = True
@@ -224,7 +226,7 @@ class Supervisor:
         arguments = (int(orphan_signal), account.uid, account.gid, os.getpid(), *command)
         return [sys.executable, "-I", "-S", leash.__file__, *(str(argument) for argument in arguments)]
 
-    # -- stopping -----------------------------------------------------------------------------------------------
+    # --- stopping -----------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Stop all programs and wait until they are gone."""
@@ -247,7 +249,7 @@ class Supervisor:
         processes.kill_group(child.process.pid)
         processes.forget(self._records, child.program.name)
 
-    # -- logs ---------------------------------------------------------------------------------------------------
+    # --- logs ---------------------------------------------------------------------------------------------------------
 
     def _log(self, program: Program) -> Path:
         return self._home.logs / f"{program.name}.log"
