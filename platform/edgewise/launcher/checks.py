@@ -34,7 +34,7 @@ CHECKS = (
     Check("import walls", ("lint-imports",)),
     Check(
         "templates",
-        ("djlint", "--check", "--quiet", "frontend/templates"),
+        ("djlint", "--check", "frontend/templates"),
         ("djlint", "--reformat", "--quiet", "frontend/templates"),
     ),
     Check("migrations", ("python", "manage.py", "makemigrations", "--check", "--dry-run")),

@@ -111,7 +111,18 @@ class PostgreSQL:
 
     def is_ready(self) -> bool:
         """Whether the server accepts connections."""
-        command = [self.binaries / "pg_isready", "-q", "-h", str(self.socket), "-U", ROLE, "-d", DATABASE, "-t", "3"]
+        command: list[str | Path] = [
+            self.binaries / "pg_isready",
+            "-q",
+            "-h",
+            str(self.socket),
+            "-U",
+            ROLE,
+            "-d",
+            DATABASE,
+            "-t",
+            "3",
+        ]
         return subprocess.run(command, env=_environment(), check=False).returncode == 0
 
     # --- where it lies ------------------------------------------------------------------------------------------------
