@@ -21,7 +21,7 @@ RUN if [ "$CUDA" = yes ]; then \
 COPY . ./
 RUN useradd --system --uid 10001 --user-group edgewise \
     && install --directory --owner=edgewise --group=edgewise --mode=0700 /var/lib/edgewise /var/lib/edgewise/cache
-USER edgewise
+USER 10001
 
 # The settings want addresses; collecting the static files connects to none of them.
 RUN EDGEWISE_SECRET_KEY=unused DATABASE_URL=postgresql://localhost/unused REDIS_URL=redis://localhost \

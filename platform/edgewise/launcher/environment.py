@@ -114,8 +114,11 @@ def _install(home: Home, venv: Path, locks: list[Path]) -> None:
 def _ensure_uv(home: Home) -> Path:
     uv = home.bootstrap / "bin" / "uv"
     if not uv.exists():
-        _make_venv(home.bootstrap, "--clear")
-        _run(home, "Installing the package manager uv", [python_of(home.bootstrap), "-m", "pip", "install", "uv"])
+        # Made aside and then renamed, so that an interruption leaves no half of it. uv is a binary: it may be moved.
+        new = home.bootstrap.with_suffix(".new")
+        _make_venv(new, "--clear")
+        _run(home, "Installing the package manager uv", [python_of(new), "-m", "pip", "install", "uv"])
+        new.rename(home.bootstrap)
     return uv
 
 

@@ -71,7 +71,7 @@ def _temporary_home(home: Home) -> Iterator[Home]:
         for left in parent.iterdir():
             with _locked(left) as is_ours:
                 if is_ours:
-                    _remove(Home(left))
+                    remove_home(Home(left))
         test_home = Home(Path(tempfile.mkdtemp(dir=parent)))
         in_use = contextlib.ExitStack()
         in_use.enter_context(_locked(test_home.path))
@@ -80,7 +80,7 @@ def _temporary_home(home: Home) -> Iterator[Home]:
         try:
             yield test_home
         finally:
-            _remove(test_home)
+            remove_home(test_home)
 
 
 @contextmanager
@@ -96,7 +96,7 @@ def _locked(folder: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def _remove(home: Home) -> None:
+def remove_home(home: Home) -> None:
     """Remove a home with the folders outside of it that it links to (see postgresql.py and socket_folder)."""
     for link in (home.postgres / "socket", home.redis / "socket", home.postgres):
         if link.is_symlink() and link.exists():
