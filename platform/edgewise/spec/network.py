@@ -95,8 +95,13 @@ class NetworkSpec(BaseModel):
 
     @model_validator(mode="after")
     def _ends_in_a_memory(self) -> NetworkSpec:
-        if isinstance(self.stages[-1], DenseStage):
+        last = self.stages[-1]
+        if isinstance(last, DenseStage):
             raise ValueError("The last stage must be an LMU: it is what sums up the clip.")
+        if isinstance(last, LMUStage) and (last.stride > 1 or last.residual):
+            raise ValueError("The last stage is read once, at the end of the clip: it has no stride and no residual.")
+        if any(isinstance(stage, KerasLMUStage) for stage in self.stages[:-1]):
+            raise ValueError("A keras-lmu stage can only be the last one.")
         channels = 0
         for stage in self.stages:
             width = stage_width(stage)
@@ -150,9 +155,9 @@ NETWORKS: dict[str, NetworkSpec] = {
         title="kws-small",
         summary="Fits a Cortex-M4 microcontroller; a few words in quiet and noise.",
         stages=[
-            DenseStage(units=24),
-            LMUStage(order=5, theta=12, units=48, projection=24, residual=True),
-            LMUStage(order=6, theta=25, units=64, stride=2),
+            DenseStage(units=28),
+            LMUStage(order=6, theta=12, units=64, projection=28, residual=True, stride=2),
+            LMUStage(order=8, theta=25, units=40),
         ],
         defaults=LOG_MEL,
     ),
@@ -162,7 +167,8 @@ NETWORKS: dict[str, NetworkSpec] = {
         stages=[
             DenseStage(units=48),
             LMUStage(order=6, theta=12, units=96, projection=48, residual=True),
-            LMUStage(order=8, theta=25, units=96, stride=2),
+            LMUStage(order=6, theta=12, units=96, projection=48, residual=True, stride=2),
+            LMUStage(order=8, theta=25, units=64),
         ],
         defaults=LOG_MEL,
     ),

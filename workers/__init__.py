@@ -1,0 +1,1 @@
+"""Everything that needs numpy, TensorFlow or an audio library: tasks, engine, exporters."""

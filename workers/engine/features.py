@@ -1,0 +1,86 @@
+"""Log-mel and cepstral features, as the `nengo-edge` client computes them on the device.
+
+The definition is the client's `LogMelFeatureExtractor`: magnitude spectrum of periodic-Hann windows, triangles linear in
+mel without area normalisation, natural logarithm with a floor, DCT-II scaled by sqrt(2/M). In float64 both agree to 1e-9;
+the float32 path is two to three times as fast and differs by less than 1e-4 on broadband audio (on pure tones the
+logarithm magnifies rounding in near-empty bands).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft
+
+from edgewise.spec.run import AudioPreprocessing
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+CLIPS_AT_ONCE = 16
+"""Clips whose spectra are in memory together: larger blocks fall out of the processor's cache."""
+
+
+def hann_window(length: int) -> FloatArray:
+    """Return the periodic Hann window of `length` samples."""
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
+
+
+def mel(frequency: npt.ArrayLike) -> FloatArray:
+    """Convert Hz to mel (HTK's constants)."""
+    return 1127.0 * np.log1p(np.asarray(frequency, dtype=np.float64) / 700.0)
+
+
+def mel_filters(bins: int, parameters: AudioPreprocessing) -> FloatArray:
+    """Return the weights (bins, mel bands) of spectral bins that reach from 0 Hz to half the sample rate."""
+    frequencies = mel(np.linspace(0, parameters.sample_rate / 2, bins))[:, None]
+    low, high = mel(parameters.mel_lower_edge_hertz), mel(parameters.mel_upper_edge_hertz)
+    edges = np.linspace(low, high, parameters.mel_num_bins + 2)
+    rising = (frequencies - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - frequencies) / (edges[2:] - edges[1:-1])
+    weights = np.maximum(0.0, np.minimum(rising, falling))
+    weights[0] = 0.0
+    return np.asarray(weights)
+
+
+def cosine_transform(bands: int, features: int) -> FloatArray:
+    """Return the DCT-II matrix (bands, features), scaled by sqrt(2 / bands) in all rows."""
+    angles = np.pi * (np.arange(bands)[:, None] + 0.5) * np.arange(features)[None, :] / bands
+    return np.asarray(np.cos(angles) * np.sqrt(2.0 / bands))
+
+
+class FeatureExtractor:
+    """Features of whole clips: (clips, samples) in [-1, 1] → (clips, frames, features)."""
+
+    def __init__(self, parameters: AudioPreprocessing, dtype: npt.DTypeLike = np.float32) -> None:
+        self.parameters = parameters
+        self.dtype = np.dtype(dtype)
+        self._length = parameters.window_samples
+        self._points = 1 << (self._length - 1).bit_length()
+        self._window = hann_window(self._length).astype(self.dtype)
+        self._filters = mel_filters(self._points // 2 + 1, parameters).astype(self.dtype)
+        count = parameters.dct_num_features
+        self._transform = cosine_transform(parameters.mel_num_bins, count).astype(self.dtype) if count else None
+
+    def __call__(self, audio: npt.ArrayLike) -> FloatArray:
+        """Compute the features of all whole windows; an incomplete one at the end is dropped."""
+        samples = np.ascontiguousarray(audio, dtype=self.dtype)
+        blocks = [self._block(samples[at : at + CLIPS_AT_ONCE]) for at in range(0, len(samples), CLIPS_AT_ONCE)]
+        if blocks:
+            return np.concatenate(blocks)
+        return np.empty((0, self.parameters.num_frames(samples.shape[1]), self.parameters.num_features), self.dtype)
+
+    def _block(self, samples: FloatArray) -> FloatArray:
+        spectrum = fft.rfft(self._frames(samples) * self._window, self._points)
+        magnitude = np.sqrt(spectrum.real**2 + spectrum.imag**2)
+        bands = magnitude @ self._filters
+        np.log(np.maximum(bands, self.dtype.type(self.parameters.log_epsilon), out=bands), out=bands)
+        return bands if self._transform is None else np.asarray(bands @ self._transform)
+
+    def _frames(self, samples: FloatArray) -> FloatArray:
+        count = self.parameters.num_frames(samples.shape[1])
+        if count == 0:
+            return np.empty((len(samples), 0, self._length), self.dtype)
+        windows = np.lib.stride_tricks.sliding_window_view(samples, self._length, axis=1)
+        return windows[:, :: self.parameters.stride_samples][:, :count]

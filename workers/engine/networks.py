@@ -1,0 +1,238 @@
+"""Networks in their two forms, from one description and one set of weights.
+
+The training form is a Keras model over whole clips. The streaming form computes one frame at a time with constant state,
+as devices do; batch normalisation is folded into the weights before it. Both give the same scores.
+
+Weights travel between the two as a dictionary of arrays with stable names: `input.mean`, `0.kernel`, `0.beta`, …,
+`readout.bias`. That is also what `weights.py` stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from edgewise.spec.network import DenseStage, KerasLMUStage, LMUStage, NetworkSpec, stage_width
+from workers.engine.lmu import LegendreMemory, discretize, memory_step
+
+Arrays = Mapping[str, npt.NDArray[np.float32]]
+Stage = DenseStage | LMUStage | KerasLMUStage
+
+NORMALISATION = {"epsilon": 1e-3, "momentum": 0.99}
+
+
+# --- training form ----------------------------------------------------------------------------------------------------
+
+
+def build(spec: NetworkSpec, frames: int, features: int, labels: int, dropout: float = 0.0) -> keras.Model:
+    """Make the training form: (batch, frames, features) → logits (batch, labels)."""
+    inputs = keras.Input((frames, features))
+    signal = keras.layers.BatchNormalization(center=False, scale=False, name="input", **NORMALISATION)(inputs)
+    for index, stage in enumerate(spec.stages):
+        signal = _training_stage(stage, index, signal, last=index == len(spec.stages) - 1)
+    signal = keras.layers.Dropout(dropout, seed=0, name="dropout")(signal)
+    return keras.Model(inputs, keras.layers.Dense(labels, name="readout")(signal))
+
+
+def _training_stage(stage: Stage, index: int, signal: Any, *, last: bool) -> Any:
+    if isinstance(stage, KerasLMUStage):
+        return _keras_lmu(stage, index)(signal)
+    read = signal
+    if isinstance(stage, LMUStage):
+        memory = LegendreMemory(stage.order, stage.theta, stage.stride, last, name=f"{index}_memory")
+        read = memory(signal)
+    hidden = keras.layers.Dense(stage.units, use_bias=False, name=f"{index}_dense")(read)
+    hidden = keras.layers.BatchNormalization(name=f"{index}_norm", **NORMALISATION)(hidden)
+    hidden = keras.layers.Activation(stage.activation, name=f"{index}_activation")(hidden)
+    if isinstance(stage, LMUStage):
+        if stage.projection:
+            hidden = keras.layers.Dense(stage.projection, name=f"{index}_projection")(hidden)
+        if stage.residual:
+            hidden = keras.layers.Add(name=f"{index}_residual")([hidden, signal[:, :: stage.stride]])
+        if last:
+            hidden = keras.layers.Reshape((stage_width(stage),), name=f"{index}_last")(hidden)
+    return hidden
+
+
+def _keras_lmu(stage: KerasLMUStage, index: int) -> Any:
+    import keras_lmu
+
+    class Channels(keras_lmu.LMU):  # type: ignore[misc]
+        """keras-lmu's layer with one memory for each input channel."""
+
+        def build(self, input_shape: Sequence[int | None]) -> None:
+            self.memory_d = input_shape[-1]
+            super().build(input_shape)
+
+    hidden = keras.layers.Dense(stage.units, activation=stage.activation, name=f"{index}_dense")
+    return Channels(
+        1, stage.order, stage.theta, hidden, kernel_initializer=None, return_sequences=False, name=f"{index}_keras_lmu"
+    )
+
+
+def arrays_of(model: keras.Model) -> dict[str, npt.NDArray[np.float32]]:
+    """Copy the weights of a training form."""
+    return {name: np.asarray(variable.numpy(), dtype=np.float32) for name, variable in _variables(model)}
+
+
+def assign(model: keras.Model, arrays: Arrays) -> None:
+    """Set the weights of a training form; all of them must be there, in the right shapes."""
+    for name, variable in _variables(model):
+        variable.assign(arrays[name])
+
+
+def _variables(model: keras.Model) -> Iterator[tuple[str, Any]]:
+    kinds = {"kernel": "kernel", "bias": "bias", "gamma": "gamma", "beta": "beta", "moving_mean": "mean",
+             "moving_variance": "variance"}  # fmt: skip
+    for layer in model.layers:
+        place, _, part = layer.name.partition("_")
+        prefix = f"{place}.projection" if part == "projection" else place
+        for variable in layer.weights:
+            kind = variable.path.rsplit("/", 1)[-1]
+            if kind in kinds:
+                yield f"{prefix}.{kinds[kind]}", variable
+
+
+# --- streaming form ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FoldedStage:
+    """One stage as a device computes it.
+
+    x → [memory with `transition`, `column`] → x `kernel` + `bias` → activation → [`projection_kernel`,
+    `projection_bias`] → [+ x]. Arrays are float32; a stage without memory or projection has None there.
+    """
+
+    activation: str
+    kernel: npt.NDArray[np.float32]
+    bias: npt.NDArray[np.float32]
+    transition: npt.NDArray[np.float32] | None = None
+    column: npt.NDArray[np.float32] | None = None
+    projection_kernel: npt.NDArray[np.float32] | None = None
+    projection_bias: npt.NDArray[np.float32] | None = None
+    residual: bool = False
+    stride: int = 1
+    channels: int = 0
+
+    @property
+    def state_size(self) -> int:
+        """Values that the stage carries from frame to frame."""
+        return 0 if self.column is None else self.channels * len(self.column)
+
+
+@dataclass(frozen=True)
+class FoldedNetwork:
+    """A whole network as a device computes it: x · `input_scale` + `input_offset`, the stages, the readout."""
+
+    input_scale: npt.NDArray[np.float32]
+    input_offset: npt.NDArray[np.float32]
+    stages: tuple[FoldedStage, ...]
+    readout_kernel: npt.NDArray[np.float32]
+    readout_bias: npt.NDArray[np.float32]
+
+    @property
+    def features(self) -> int:
+        """Values of one input frame."""
+        return len(self.input_scale)
+
+    @property
+    def labels(self) -> int:
+        """Scores."""
+        return len(self.readout_bias)
+
+    @property
+    def period(self) -> int:
+        """Frames after which the strided stages are in step again."""
+        return prod(stage.stride for stage in self.stages)
+
+    @property
+    def state_shapes(self) -> list[int]:
+        """Sizes of the states, without batch: the phase first where a stage is strided, then each memory."""
+        phase = [1] if self.period > 1 else []
+        return phase + [stage.state_size for stage in self.stages if stage.state_size]
+
+
+def fold(spec: NetworkSpec, arrays: Arrays) -> FoldedNetwork:
+    """Fold batch normalisation into the weights of the stages (in float64)."""
+    scale = 1 / np.sqrt(arrays["input.variance"].astype(np.float64) + NORMALISATION["epsilon"])
+    return FoldedNetwork(
+        input_scale=_float32(scale),
+        input_offset=_float32(-arrays["input.mean"] * scale),
+        stages=tuple(_fold_stage(stage, str(index), arrays) for index, stage in enumerate(spec.stages)),
+        readout_kernel=_float32(arrays["readout.kernel"]),
+        readout_bias=_float32(arrays["readout.bias"]),
+    )
+
+
+def _fold_stage(stage: Stage, place: str, arrays: Arrays) -> FoldedStage:
+    kernel = arrays[f"{place}.kernel"].astype(np.float64)
+    if isinstance(stage, KerasLMUStage):
+        scale, bias = np.ones(stage.units), arrays[f"{place}.bias"]
+    else:
+        variance = arrays[f"{place}.variance"].astype(np.float64)
+        scale = arrays[f"{place}.gamma"] / np.sqrt(variance + NORMALISATION["epsilon"])
+        bias = arrays[f"{place}.beta"] - arrays[f"{place}.mean"] * scale
+    memory: dict[str, Any] = {}
+    if not isinstance(stage, DenseStage):
+        transition, column = discretize(stage.order, stage.theta)
+        memory = {"transition": _float32(transition), "column": _float32(column)}
+        memory["channels"] = len(kernel) // stage.order
+    if isinstance(stage, LMUStage):
+        memory |= {"residual": stage.residual, "stride": stage.stride}
+        if stage.projection:
+            memory["projection_kernel"] = _float32(arrays[f"{place}.projection.kernel"])
+            memory["projection_bias"] = _float32(arrays[f"{place}.projection.bias"])
+    return FoldedStage(stage.activation, _float32(kernel * scale), _float32(bias), **memory)
+
+
+def streaming_step(network: FoldedNetwork, frame: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
+    """Compute one frame: (batch, features), states of `state_shapes` → logits (batch, labels), next states.
+
+    All states are zero at the start of a clip. After frame T the logits are those that the training form gives for the
+    first T frames. A strided stage takes every frame into its memory, but the stages after it only go on at frames 0,
+    k, 2k, …; between these they keep their state, so the logits stay as they were.
+    """
+    waiting = list(states)
+    phase = waiting.pop(0) if network.period > 1 else None
+    updated = [] if phase is None else [_next_phase(phase, network.period)]
+    signal = frame * network.input_scale + network.input_offset
+    stride = 1
+    for stage in network.stages:
+        read = signal
+        if stage.column is not None:
+            before = waiting.pop(0)
+            read = memory_step(before, signal, stage.transition, stage.column)
+            if stride > 1:
+                read = ops.where(_divides(stride, phase), read, before)
+            updated.append(read)
+        signal = _apply(stage, read, signal)
+        stride *= stage.stride
+    return ops.matmul(signal, network.readout_kernel) + network.readout_bias, updated
+
+
+def _apply(stage: FoldedStage, read: Any, signal: Any) -> Any:
+    activate = getattr(keras.activations, "silu" if stage.activation == "swish" else stage.activation)
+    hidden = activate(ops.matmul(read, stage.kernel) + stage.bias)
+    if stage.projection_kernel is not None:
+        hidden = ops.matmul(hidden, stage.projection_kernel) + stage.projection_bias
+    return hidden + signal if stage.residual else hidden
+
+
+def _next_phase(phase: Any, period: int) -> Any:
+    return ops.where(phase >= period - 1, ops.zeros_like(phase), phase + 1)
+
+
+def _divides(stride: int, phase: Any) -> Any:
+    return ops.equal(phase - stride * ops.floor(phase / stride), 0)
+
+
+def _float32(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    return np.ascontiguousarray(array, dtype=np.float32)
