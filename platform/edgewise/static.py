@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from django.contrib.staticfiles.finders import BaseFinder
@@ -16,6 +17,13 @@ class CompressedHashedStorage(CompressedManifestStaticFilesStorage):  # type: ig
     """Hash the imports of ES modules too, so that a new release never mixes with a cached old one."""
 
     support_js_module_import_aggregation = True
+
+    def url_converter(
+        self, name: str, hashed_files: Any, template: str | None = None
+    ) -> Callable[[re.Match[str]], str]:
+        """Leave alone what names no file: types in comments, such as htmx's `import("../htmx").HtmxInternalApi`."""
+        convert = super().url_converter(name, hashed_files, template)
+        return lambda match: convert(match) if PurePosixPath(match["url"]).suffix else match["matched"]
 
 
 class PlotlyFinder(BaseFinder):
