@@ -19,7 +19,8 @@ HOME = Path(environment.text("EDGEWISE_HOME", str(ROOT / ".edgewise"))).resolve(
 
 DEBUG = environment.flag("EDGEWISE_DEBUG", False)
 SECRET_KEY = environment.text("EDGEWISE_SECRET_KEY")
-ALLOWED_HOSTS = environment.names("EDGEWISE_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+# The launcher and health checks ask on the machine itself, whatever names browsers use.
+ALLOWED_HOSTS = [*environment.names("EDGEWISE_ALLOWED_HOSTS", ""), "localhost", "127.0.0.1", "[::1]"]
 CSRF_TRUSTED_ORIGINS = environment.names("EDGEWISE_TRUSTED_ORIGINS", "")
 
 INSTALLED_APPS = [

@@ -24,8 +24,9 @@ from edgewise.launcher.engines import (
     refuse_second_up,
 )
 from edgewise.launcher.environment import ensure_environment, enter_environment, environment_is_current
-from edgewise.launcher.paths import CHECKOUT, Home
+from edgewise.launcher.paths import Home
 from edgewise.launcher.ports import require_free_port
+from edgewise.launcher.preparation import manage_command, migrate, prepare
 from edgewise.launcher.supervisor import Stopped, Supervisor
 from edgewise.launcher.testing import KINDS, run_tests
 
@@ -126,13 +127,13 @@ def _check_up(home: Home, arguments: list[str]) -> None:
 def _up(home: Home, arguments: list[str]) -> int:
     begin = time.monotonic()
     options = _up_arguments(arguments)
-    address = f"http://{options.bind}:{options.port}"
+    address = programs.local_address(options.bind, options.port)
     has_workers = not options.no_workers
     with Supervisor(home) as supervisor:
         try:
             with engines_owned(home, supervisor, "up", has_workers=has_workers, address=address) as running:
                 environment = child_environment(home, running)
-                _prepare(supervisor, environment)
+                prepare(home, supervisor, environment)
                 say("Starting the web and the workers ..." if has_workers else "Starting the web ...")
                 web = programs.web(environment, options.bind, options.port)
                 supervisor.start(web)
@@ -147,24 +148,6 @@ def _up(home: Home, arguments: list[str]) -> int:
     return 0
 
 
-def _prepare(supervisor: Supervisor, environment: dict[str, str]) -> None:
-    """Bring database and static files to this version, and make the first administrator."""
-    say("Preparing the database and the pages ...")
-    for command in (
-        ["migrate", "--noinput", "--verbosity", "0"],
-        ["ensure_first_administrator"],
-        ["collectstatic", "--noinput", "--verbosity", "0"],
-    ):
-        _manage_or_fail(supervisor, environment, command)
-
-
-def _manage_or_fail(supervisor: Supervisor, environment: dict[str, str], command: list[str]) -> None:
-    status = supervisor.run(_manage_command(*command), environment)
-    supervisor.raise_if_stopped()
-    if status:
-        raise Failure(f"`./edgewise manage {command[0]}` ended with status {status}: its message is above.")
-
-
 # --- commands of Django -----------------------------------------------------------------------------------------------
 
 
@@ -177,7 +160,7 @@ def _django(home: Home, command: str, *, needs_workers: bool = False) -> Iterato
     ):
         environment = child_environment(home, running)
         if needs_workers:
-            _manage_or_fail(supervisor, environment, ["migrate", "--noinput", "--verbosity", "0"])
+            migrate(home, supervisor, environment)
             _start_missing_workers(home, supervisor, running, environment)
         yield supervisor, environment
 
@@ -190,23 +173,19 @@ def _start_missing_workers(home: Home, supervisor: Supervisor, running: Running,
         supervisor.start(program)
 
 
-def _manage_command(*arguments: str) -> list[str]:
-    return [sys.executable, str(CHECKOUT / "manage.py"), *arguments]
-
-
 def _manage(home: Home, arguments: list[str]) -> int:
     with _django(home, "manage") as (supervisor, environment):
-        return supervisor.run(_manage_command(*arguments), environment)
+        return supervisor.run(manage_command(*arguments), environment)
 
 
 def _import_speech_commands(home: Home, arguments: list[str]) -> int:
     with _django(home, "import-speech-commands", needs_workers=True) as (supervisor, environment):
-        return supervisor.run(_manage_command("import_speech_commands", *arguments), environment)
+        return supervisor.run(manage_command("import_speech_commands", *arguments), environment)
 
 
 def _demo(home: Home, arguments: list[str]) -> int:
     with _django(home, "demo", needs_workers=True) as (supervisor, environment):
-        return supervisor.run(_manage_command("demo", *arguments), environment)
+        return supervisor.run(manage_command("demo", *arguments), environment)
 
 
 # --- commands of developers and operators -----------------------------------------------------------------------------

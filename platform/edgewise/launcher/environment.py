@@ -6,7 +6,6 @@ are there, so that an interrupted installation is never taken for a whole one.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -18,7 +17,7 @@ import sysconfig
 from pathlib import Path
 
 from edgewise.launcher.console import Failure, run_step, say
-from edgewise.launcher.paths import CHECKOUT, Home, write_whole
+from edgewise.launcher.paths import CHECKOUT, Home, locked, write_whole
 
 RUNTIME_LOCK = CHECKOUT / "requirements.lock"
 # A superset of the runtime lock: an environment made from it serves every command.
@@ -59,8 +58,7 @@ def ensure_environment(home: Home, *, development: bool) -> Path:
     """Make sure that the home's environment holds the locked packages, and return its interpreter."""
     locks = [RUNTIME_LOCK, DEVELOPMENT_LOCK] if development else [RUNTIME_LOCK]
     if not _holds(home.venv, locks):
-        with open(home.run / "environment.lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(home.run / "environment.lock"):
             if not _holds(home.venv, locks):  # another start may have made it while this one waited
                 _install(home, home.venv, locks)
     return python_of(home.venv)
@@ -73,8 +71,9 @@ def environment_is_current(home: Home) -> bool:
 
 def ensure_client_environment(home: Home) -> Path:
     """Make sure that the environment of the real client is there, and return its interpreter."""
-    if not _holds(home.client_venv, [CLIENT_LOCK]):
-        _install(home, home.client_venv, [CLIENT_LOCK])
+    with locked(home.run / "environment.lock"):
+        if not _holds(home.client_venv, [CLIENT_LOCK]):
+            _install(home, home.client_venv, [CLIENT_LOCK])
     return python_of(home.client_venv)
 
 
@@ -99,14 +98,14 @@ def _install(home: Home, venv: Path, locks: list[Path]) -> None:
         _make_venv(venv, "--without-pip", "--clear")
 
     identity = {"python": _python_version(), "checkout": str(CHECKOUT)}
-    write_whole(_stamp_path(venv), json.dumps({**identity, "state": "installing"}))
+    write_whole(stamp_path(venv), json.dumps({**identity, "state": "installing"}))
     output = _run(
         home,
         f"Installing the packages of {locks[-1].name}",
         [uv, "pip", "sync", "--require-hashes", "--python", python_of(venv), locks[-1]],
     )
     _put_checkout_on_path(venv)
-    write_whole(_stamp_path(venv), json.dumps({**identity, **{lock.name: _digest(lock) for lock in locks}}))
+    write_whole(stamp_path(venv), json.dumps({**identity, **{lock.name: _digest(lock) for lock in locks}}))
     summary = re.search(r"Installed .*", output)
     say(summary.group(0) + "." if summary else "All packages were there already.")
 
@@ -167,13 +166,14 @@ def _put_checkout_on_path(venv: Path) -> None:
     write_whole(Path(scheme) / "edgewise.pth", f"{CHECKOUT / 'platform'}\n{CHECKOUT}\n", mode=0o644)
 
 
-def _stamp_path(venv: Path) -> Path:
+def stamp_path(venv: Path) -> Path:
+    """The file that tells what an environment holds; written whenever its packages change."""
     return venv / "edgewise-stamp.json"
 
 
 def _read_stamp(venv: Path) -> dict[str, str]:
     try:
-        stamp: dict[str, str] = json.loads(_stamp_path(venv).read_text(encoding="utf-8"))
+        stamp: dict[str, str] = json.loads(stamp_path(venv).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     return stamp

@@ -78,10 +78,15 @@ def _celery(command: str) -> list[str]:
     return [sys.executable, "-m", "celery", "-A", "edgewise", command]
 
 
+def local_address(bind: str, port: int) -> str:
+    """The web's address for a browser on this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)  # noqa: S104 - compared, not bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def _answers(bind: str, port: int) -> bool:
-    """Whether the web answers its health check on the machine itself."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(bind, bind)  # noqa: S104 - compared, not bound
-    connection = http.client.HTTPConnection(host, port, timeout=3)
+    """Whether the web answers its health check."""
+    connection = http.client.HTTPConnection(local_address(bind, port).removeprefix("http://"), timeout=3)
     try:
         connection.request("GET", "/healthz")
         return connection.getresponse().status == http.HTTPStatus.OK

@@ -17,7 +17,7 @@ from edgewise.launcher.checks import run_checks
 from edgewise.launcher.console import Failure, say
 from edgewise.launcher.engines import child_environment, engines_running
 from edgewise.launcher.environment import ensure_client_environment
-from edgewise.launcher.paths import CHECKOUT, Home
+from edgewise.launcher.paths import CHECKOUT, Home, locked
 from edgewise.launcher.supervisor import Supervisor
 
 KINDS = ("unit", "integration", "client", "browser")
@@ -66,8 +66,7 @@ def _temporary_home(home: Home) -> Iterator[Home]:
     """Yield an empty home inside the user's, and remove it and those of test runs that were killed."""
     parent = home.path / "test"
     parent.mkdir(mode=0o711, exist_ok=True)
-    with open(home.run / "test.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(home.run / "test.lock"):
         for left in parent.iterdir():
             with _locked(left) as is_ours:
                 if is_ours:
