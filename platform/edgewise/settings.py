@@ -26,6 +26,7 @@ CSRF_TRUSTED_ORIGINS = environment.names("EDGEWISE_TRUSTED_ORIGINS", "")
 INSTALLED_APPS = [
     "edgewise.accounts",
     "edgewise.jobs",
+    "edgewise.web",
     "datasets_app",
     "runs_app",
     "deploy_app",
@@ -59,6 +60,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "edgewise.web.middleware.UserErrorPages",
 ]
 
 ROOT_URLCONF = "edgewise.urls"

@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -24,10 +25,14 @@ RUNTIME_LOCK = CHECKOUT / "requirements.lock"
 DEVELOPMENT_LOCK = CHECKOUT / "requirements-dev.lock"
 CLIENT_LOCK = CHECKOUT / "tests" / "client" / "requirements.lock"
 
+# Less than any installation step may want next.
+FULL_DISK_BYTES = 10_000_000
+_DISK_FULL = r"No space left on device|Disk quota exceeded"
+
 # What pip and uv print, and what it means to somebody who has never heard of either.
 _CAUSES = (
     (
-        r"No space left on device|Disk quota exceeded",
+        _DISK_FULL,
         "the disk is full: free some space (about 3 GB are needed) and start again",
     ),
     (
@@ -127,13 +132,13 @@ def _make_venv(venv: Path, *options: str) -> None:
     )
     if completed.returncode == 0:
         return
-    if "ensurepip" in completed.stdout:
+    if "ensurepip is not available" in completed.stdout:
         version = _python_version()
         raise Failure(
             f"Python {version} here cannot make virtual environments (ensurepip is missing): install it, on Debian and "
             f"Ubuntu with `apt-get install python{version}-venv`, and start again."
         )
-    raise Failure(f"Cannot make the virtual environment {venv}: {_cause(completed.stdout)}.")
+    raise Failure(f"Cannot make the virtual environment {venv}: {_cause(completed.stdout, venv.parent)}.")
 
 
 def _run(home: Home, title: str, command: list[str | Path]) -> str:
@@ -142,15 +147,17 @@ def _run(home: Home, title: str, command: list[str | Path]) -> str:
         output = run_step(title, command)
     except subprocess.CalledProcessError as error:
         write_whole(log, error.output)
-        raise Failure(f"{title} failed: {_cause(error.output)} (all of the output: {log}).") from None
+        raise Failure(f"{title} failed: {_cause(error.output, home.path)} (all of the output: {log}).") from None
     write_whole(log, output)
     return output
 
 
-def _cause(output: str) -> str:
-    """The cause behind the output of a failed installation, in words for people; else its last line."""
+def _cause(output: str, folder: Path) -> str:
+    """The cause behind the output of a failed installation into the folder, in words for people; else its last line."""
     for pattern, words in _CAUSES:
-        if re.search(pattern, output):
+        # Some tools do not hand on why they failed; a full disk shows by itself.
+        is_full = pattern is _DISK_FULL and shutil.disk_usage(folder).free < FULL_DISK_BYTES
+        if is_full or re.search(pattern, output):
             return words.format(platform=f"{platform.system()} {platform.machine()}")
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     return lines[-1] if lines else "it printed nothing"
