@@ -191,7 +191,7 @@ class PostgreSQL:
         )
         if completed.returncode == 0:
             return
-        if "No space left on device" in completed.stdout:
+        if re.search(r"No space left on device|could not extend file|quota exceeded", completed.stdout):
             raise Failure(f"The disk of {self.folder} is full: free some space and start again.")
         fault = re.search(r"(?:FATAL|PANIC|ERROR|error): +(.*)", completed.stdout)
         raise Failure(f"{program} cannot create the database: {fault.group(1) if fault else completed.stdout.strip()}.")
