@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg2  # type: ignore[import-untyped]
 import pytest
@@ -154,6 +156,13 @@ def test_a_home_that_only_we_can_enter_works_too(tmp_path: Path) -> None:
             assert query(running.database_url, "SELECT 1") == [(1,)]
     finally:
         remove_home(home)
+
+
+def test_a_full_disk_is_told_before_the_engines_start(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=12_000_000))
+    with pytest.raises(Failure, match=r"is full: 12 MB are free, and the engines need 300 MB"):  # noqa: SIM117
+        with running_engines(home):
+            pass
 
 
 def test_a_path_too_long_for_a_socket_works_too(home: Home) -> None:

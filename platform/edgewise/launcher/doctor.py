@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from edgewise.launcher.browser import find_browser
 from edgewise.launcher.console import Failure
 from edgewise.launcher.engines import (
+    LEAST_FREE_BYTES,
     Running,
     check_database,
     check_redis,
@@ -33,7 +34,6 @@ from edgewise.launcher.paths import CHECKOUT, Home
 from edgewise.launcher.postgresql import wheel_binaries
 from edgewise.launcher.redis_server import find_binary, version_of
 
-LEAST_FREE_BYTES = 2 * 10**9
 TIMEOUT_SECONDS = 5
 
 

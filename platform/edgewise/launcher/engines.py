@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -27,6 +28,7 @@ from edgewise.launcher.supervisor import Supervisor
 
 LOCK_POLL_SECONDS = 0.1
 CONNECT_SECONDS = 5
+LEAST_FREE_BYTES = 300_000_000
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,7 @@ def _own_engines(
     home: Home, supervisor: Supervisor, command: str, *, has_workers: bool, address: str | None = None
 ) -> Iterator[Running]:
     """Start the engines, publish them, and stop everything at the end. Needs `engines.lock`."""
+    _require_space(home)
     _running_path(home).unlink(missing_ok=True)
     supervisor.end_strays()
     try:
@@ -154,6 +157,16 @@ def _own_engines(
     finally:
         _running_path(home).unlink(missing_ok=True)
         supervisor.stop()
+
+
+def _require_space(home: Home) -> None:
+    """A database must not run into a full disk in the middle of its work."""
+    free = shutil.disk_usage(home.path).free
+    if free < LEAST_FREE_BYTES:
+        raise Failure(
+            f"The disk of {home.path} is full: {free / 1e6:.0f} MB are free, and the engines need "
+            f"{LEAST_FREE_BYTES / 1e6:.0f} MB to start. Free some space and start again."
+        )
 
 
 def _start_database(home: Home, supervisor: Supervisor) -> str:
