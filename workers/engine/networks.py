@@ -79,16 +79,17 @@ def _keras_lmu(stage: KerasLMUStage, index: int) -> Any:
 
 def arrays_of(model: keras.Model) -> dict[str, npt.NDArray[np.float32]]:
     """Copy the weights of a training form."""
-    return {name: np.asarray(variable.numpy(), dtype=np.float32) for name, variable in _variables(model)}
+    return {name: np.asarray(variable.numpy(), dtype=np.float32) for name, variable in named_variables(model)}
 
 
 def assign(model: keras.Model, arrays: Arrays) -> None:
     """Set the weights of a training form; all of them must be there, in the right shapes."""
-    for name, variable in _variables(model):
+    for name, variable in named_variables(model):
         variable.assign(arrays[name])
 
 
-def _variables(model: keras.Model) -> Iterator[tuple[str, Any]]:
+def named_variables(model: keras.Model) -> Iterator[tuple[str, Any]]:
+    """List the weights and statistics of a training form by the names under which they are stored."""
     kinds = {"kernel": "kernel", "bias": "bias", "gamma": "gamma", "beta": "beta", "moving_mean": "mean",
              "moving_variance": "variance"}  # fmt: skip
     for layer in model.layers:

@@ -1,0 +1,147 @@
+"""Batches: a pure function of (data, parameters, step), so that resuming and repeating come for free.
+
+Each step draws its own random numbers from a counter-based generator (Philox: Salmon et al. 2011), keyed by the run's
+seed and counted by the step. Labels are drawn evenly, then a clip of the label: rare labels weigh as much as frequent ones.
+Clips are changed as audio (shift, speed, gain, noise), then as features (SpecAugment: Park et al. 2019).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgewise.spec.dataset import SILENCE
+from edgewise.spec.run import RunParameters
+from workers.engine.data import Clips, TrainingData, starts
+from workers.engine.features import FeatureExtractor
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int32]
+
+AHEAD = 2
+"""Dispatches that are prepared while one is computed."""
+
+LARGEST_TIME_MASK = 0.15
+LARGEST_FREQUENCY_MASK = 0.2
+QUIETEST_RMS = 1e-4
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """The batches of several consecutive steps, the first of which is `first` (counted from 0)."""
+
+    first: int
+    features: FloatArray
+    """(steps, batch, frames, features)"""
+    labels: IntArray
+    """(steps, batch)"""
+
+    @property
+    def count(self) -> int:
+        """Number of steps."""
+        return len(self.labels)
+
+
+class BatchSource:
+    """Training batches of one run."""
+
+    def __init__(self, data: TrainingData, parameters: RunParameters) -> None:
+        self._data = data
+        self._parameters = parameters
+        self._extract = FeatureExtractor(parameters.preprocessing)
+        self._starts = starts(data.train, data.clip_samples)
+        self._rows = [np.flatnonzero(data.train.label == index) for index in range(len(data.labels))]
+        self._silence = data.labels.index(SILENCE) if SILENCE in data.labels else -1
+
+    def batch(self, step: int) -> tuple[FloatArray, IntArray]:
+        """Return features (batch, frames, features) and labels (batch,) of a step, counted from 0."""
+        generator = np.random.Generator(np.random.Philox(key=self._parameters.seed, counter=[0, 0, 0, step]))
+        labels = generator.integers(len(self._rows), size=self._parameters.batch_size)
+        audio = np.stack([self._clip(int(label), generator) for label in labels])
+        features = np.asarray(self._extract(audio), dtype=np.float32)
+        self._mask(features, generator)
+        return features, labels.astype(np.int32)
+
+    def dispatches(self, plan: Sequence[tuple[int, int]]) -> Iterator[Dispatch]:
+        """Prepare dispatches of (first step, steps) in a thread, ahead of the one that is computed."""
+        with ThreadPoolExecutor(1, "batches") as pool:
+            waiting: deque[Future[Dispatch]] = deque()
+            for first, count in plan:
+                waiting.append(pool.submit(self._dispatch, first, count))
+                if len(waiting) > AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+    def _dispatch(self, first: int, count: int) -> Dispatch:
+        batches = [self.batch(step) for step in range(first, first + count)]
+        return Dispatch(first, np.stack([item[0] for item in batches]), np.stack([item[1] for item in batches]))
+
+    def _clip(self, label: int, generator: np.random.Generator) -> FloatArray:
+        settings, samples = self._parameters, self._data.clip_samples
+        row = int(generator.choice(self._rows[label]))
+        speed = 1 + settings.speed_percentage / 100 * generator.uniform(-1, 1)
+        shift = settings.shift_ms / 1000 * self._data.sample_rate * generator.uniform(-1, 1)
+        gain = 10 ** (settings.gain_db * generator.uniform(-1, 1) / 20)
+        heard = round(samples * speed)
+        # A faster clip shows more of what surrounds it; its middle stays in the middle.
+        start = int(self._starts[row]) + round(shift - (heard - samples) / 2)
+        audio = _stretch(self._data.train.around(row, start, heard), samples)
+        if label != self._silence and len(self._data.noise) and generator.random() < settings.noise_probability:
+            audio = self._with_noise(audio, generator)
+        return audio * np.float32(gain)
+
+    def _with_noise(self, audio: FloatArray, generator: np.random.Generator) -> FloatArray:
+        noise, samples = self._data.noise, self._data.clip_samples
+        ratio = generator.uniform(self._parameters.noise_snr_min_db, self._parameters.noise_snr_max_db)
+        row = int(generator.integers(len(noise)))
+        start = int(generator.integers(max(1, int(noise.length[row]) - samples)))
+        piece = noise.around(row, start, samples)
+        level = _rms(audio) / max(_rms(piece), QUIETEST_RMS) * 10 ** (-ratio / 20)
+        return audio + piece * np.float32(level)
+
+    def _mask(self, features: FloatArray, generator: np.random.Generator) -> None:
+        _, frames, bands = features.shape
+        for clip in features:
+            mean = clip.mean(axis=0)
+            for _ in range(self._parameters.spec_time_masks):
+                begin, end = _stretch_of(frames, LARGEST_TIME_MASK, generator)
+                clip[begin:end] = mean
+            for _ in range(self._parameters.spec_frequency_masks):
+                begin, end = _stretch_of(bands, LARGEST_FREQUENCY_MASK, generator)
+                clip[:, begin:end] = mean[begin:end]
+
+
+def plain_features(clips: Clips, samples: int, extract: FeatureExtractor) -> FloatArray:
+    """Features of clips as they are: (clips, frames, features). This is how every clip is judged."""
+    begin = starts(clips, samples)
+    count, size = extract.parameters.num_frames(samples), extract.parameters.num_features
+    features = np.empty((len(clips), count, size), dtype=np.float32)
+    for first in range(0, len(clips), 256):
+        rows = range(first, min(first + 256, len(clips)))
+        features[first : first + 256] = extract(np.stack([clips.around(row, int(begin[row]), samples) for row in rows]))
+    return features
+
+
+def _stretch(audio: FloatArray, samples: int) -> FloatArray:
+    """Resample by linear interpolation to `samples` samples."""
+    if len(audio) == samples:
+        return audio
+    positions = np.linspace(0, len(audio) - 1, samples)
+    return np.interp(positions, np.arange(len(audio)), audio).astype(np.float32)
+
+
+def _stretch_of(length: int, largest: float, generator: np.random.Generator) -> tuple[int, int]:
+    width = int(generator.integers(int(length * largest) + 1))
+    begin = int(generator.integers(length - width + 1))
+    return begin, begin + width
+
+
+def _rms(audio: npt.NDArray[Any]) -> float:
+    return float(np.sqrt(np.mean(np.square(audio)) + 1e-20))

@@ -1,0 +1,194 @@
+"""What training reads: tables of clips on packed audio.
+
+A pack is a file of little-endian int16 samples, mono. A clip is a row: which pack, where, how long, which label. Packs are
+mapped into memory, so that a hundred thousand clips need next to none of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from workers.engine.errors import EngineError
+from workers.engine.files import write_atomically
+
+Int64Array = npt.NDArray[np.int64]
+Int16Array = npt.NDArray[np.int16]
+
+SPLITS = ("train", "validation", "test")
+NOISE_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Clips:
+    """A table of clips, one row each, all at the same sample rate.
+
+    `origin` counts the rows of the table that a caller made: a row that was cut from another keeps its number, so that a
+    prediction can be traced back to a recording.
+    """
+
+    packs: tuple[Path, ...]
+    pack: Int64Array
+    offset: Int64Array
+    length: Int64Array
+    label: Int64Array
+    origin: Int64Array
+
+    @classmethod
+    def of(cls, packs: tuple[Path, ...], rows: npt.ArrayLike) -> Clips:
+        """Make a table from rows of (pack, offset, length, label)."""
+        table = np.asarray(rows, dtype=np.int64).reshape(-1, 4)
+        return cls(packs, table[:, 0], table[:, 1], table[:, 2], table[:, 3], np.arange(len(table)))
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+    @cached_property
+    def _maps(self) -> list[Int16Array]:
+        return [np.memmap(path, dtype="<i2", mode="r") for path in self.packs]
+
+    def samples(self, row: int) -> Int16Array:
+        """Return the samples of one clip, without copying them."""
+        begin = self.offset[row]
+        return self._maps[self.pack[row]][begin : begin + self.length[row]]
+
+    def around(self, row: int, start: int, count: int) -> npt.NDArray[np.float32]:
+        """Return `count` samples from `start` (relative to the clip), in [-1, 1]; zeros where the clip has none."""
+        piece = np.zeros(count, dtype=np.float32)
+        first, last = max(start, 0), min(start + count, int(self.length[row]))
+        if first < last:
+            begin = int(self.offset[row])
+            piece[first - start : last - start] = self._maps[self.pack[row]][begin + first : begin + last]
+        piece *= 1 / 32768
+        return piece
+
+    def select(self, rows: npt.ArrayLike) -> Clips:
+        """Return a table of some of the rows."""
+        chosen = np.asarray(rows)
+        return Clips(
+            self.packs, self.pack[chosen], self.offset[chosen], self.length[chosen], self.label[chosen],
+            self.origin[chosen],
+        )  # fmt: skip
+
+
+def starts(clips: Clips, samples: int) -> Int64Array:
+    """Return where in each clip the network's window of `samples` begins.
+
+    A shorter clip stands in the middle of the window (a negative start); a longer one is cut where its energy is.
+    """
+    slack = clips.length - samples
+    found = slack // 2
+    for row in np.flatnonzero(slack > 0):
+        found[row] = _loudest(clips.samples(row), samples)
+    return found
+
+
+def _loudest(audio: Int16Array, samples: int) -> int:
+    step = max(1, samples // 100)
+    blocks = audio[: len(audio) // step * step].reshape(-1, step).astype(np.float64)
+    energy = np.concatenate([[0.0], np.cumsum((blocks**2).sum(axis=1))])
+    width = min(samples // step, len(blocks))
+    return int(np.argmax(energy[width:] - energy[:-width])) * step
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """All that a run hears. `noise` rows are long recordings; their labels mean nothing."""
+
+    labels: tuple[str, ...]
+    sample_rate: int
+    clip_samples: int
+    train: Clips
+    validation: Clips
+    test: Clips
+    noise: Clips
+
+    def split(self, name: str) -> Clips:
+        """Return the clips of one split."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}[name]
+
+
+def cut_silence(noise: Clips, counts: dict[str, int], label: int, samples: int, seed: int) -> dict[str, Clips]:
+    """Cut clips of `<silence>` from noise recordings, `counts[split]` of them for each split.
+
+    The last fifth of each recording is kept for validation and test, so that what judges the network was not heard in
+    training. Recordings that are too short for that are used whole.
+
+    Args:
+        noise: the recordings; `origin` of a cut clip is the row of its recording.
+        samples: length of each clip.
+    """
+    generator = np.random.default_rng([seed, samples])
+    parts = {"train": (0.0, 0.8), "validation": (0.8, 0.9), "test": (0.9, 1.0)}
+    return {split: _cut(noise, *parts[split], count, label, samples, generator) for split, count in counts.items()}
+
+
+def _cut(
+    noise: Clips, begin: float, end: float, count: int, label: int, samples: int, generator: np.random.Generator
+) -> Clips:
+    rows = np.arange(count) % len(noise)
+    low, high = (noise.length * begin).astype(np.int64), (noise.length * end).astype(np.int64) - samples
+    short = high < low
+    low[short], high[short] = 0, np.maximum(noise.length[short] - samples, 0)
+    starts_at = generator.integers(low[rows], high[rows] + 1)
+    length = np.minimum(noise.length[rows], samples)
+    offset = noise.offset[rows] + starts_at
+    return Clips(noise.packs, noise.pack[rows], offset, length, np.full(count, label, np.int64), rows)
+
+
+def generated_noise(folder: Path, sample_rate: int) -> Clips:
+    """Make noise for data that has none: white, pink and brown at four levels, once, in a pack of its own."""
+    path = folder / f"noise-{sample_rate}.pcm"
+    count = sample_rate * NOISE_SECONDS
+    if not path.exists():
+        write_atomically(path, b"".join(_noise(colour, count).tobytes() for colour in (0.0, 0.5, 1.0)))
+    return Clips.of((path,), [(0, index * count, count, 0) for index in range(3)])
+
+
+def _noise(exponent: float, count: int) -> Int16Array:
+    """Noise whose amplitude falls with frequency to the power of -exponent, at levels from -20 to -60 dB."""
+    generator = np.random.default_rng(int(exponent * 10))
+    spectrum = np.fft.rfft(generator.standard_normal(count))
+    spectrum[1:] /= np.arange(1, len(spectrum)) ** exponent
+    audio = np.fft.irfft(spectrum, count)
+    levels = np.repeat(10 ** (np.array([-20, -45, -30, -60]) / 20), -(-count // 4))[:count]
+    return np.asarray(np.clip(audio / audio.std() * levels * 32768, -32768, 32767).astype("<i2"))
+
+
+def join(first: Clips, second: Clips) -> Clips:
+    """Put two tables one after the other."""
+    return Clips(
+        first.packs + second.packs,
+        np.concatenate([first.pack, second.pack + len(first.packs)]),
+        np.concatenate([first.offset, second.offset]),
+        np.concatenate([first.length, second.length]),
+        np.concatenate([first.label, second.label]),
+        np.concatenate([first.origin, second.origin]),
+    )
+
+
+def require_clips(data: TrainingData) -> None:
+    """Check that there is something to learn from.
+
+    Raises:
+        EngineError: a label has no training clips, or a split is empty.
+    """
+    present = set(np.unique(data.train.label).tolist())
+    missing = [label for index, label in enumerate(data.labels) if index not in present]
+    if missing:
+        raise EngineError(
+            "no-clips",
+            f"There are no training clips of {', '.join(missing)}.",
+            "Add recordings, leave the label out, or divide the data in another way.",
+        )
+    for name in ("validation", "test"):
+        if not len(data.split(name)):
+            raise EngineError(
+                "no-clips",
+                f"There are no {name} clips.",
+                "Divide the dataset by speaker or by clip, or add recordings.",
+            )
