@@ -36,6 +36,24 @@ def create_administrator(email: str) -> tuple[User, str]:
     return user, password
 
 
+def rename(user: User, workspace: Workspace, name: str, workspace_name: str) -> None:
+    """Change the name of a user and of the workspace.
+
+    Raises:
+        Invalid: a name is missing or too long.
+    """
+    problems = {}
+    if len(name.strip()) > 100:
+        problems["name"] = "A name has at most 100 characters."
+    if not 1 <= len(workspace_name.strip()) <= 100:
+        problems["workspace"] = "The workspace needs a name of 1 to 100 characters."
+    if problems:
+        raise Invalid(problems)
+    with transaction.atomic():
+        User.objects.filter(pk=user.pk).update(name=name.strip())
+        Workspace.objects.filter(pk=workspace.pk).update(name=workspace_name.strip())
+
+
 def create_token(
     user: User, workspace: Workspace, name: str, scope: str = Scope.WRITE, expires_in_days: int | None = 365
 ) -> tuple[ApiToken, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from edgewise.jobs import views
 
 app_name = "status"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [path("", views.page, name="page")]

@@ -1,0 +1,104 @@
+"""What pages read: one function for each page, through the workspace, with a constant number of queries."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db.models import Count, Prefetch
+
+from datasets_app.models import Dataset, FileProblem, RawData, Split
+from edgewise.accounts.models import Workspace
+from edgewise.errors import NotFound
+from edgewise.jobs.models import LogLine
+
+PROBLEMS_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class LabelBar:
+    """The clips of one label in each split, and how wide their bars are."""
+
+    label: str
+    counts: dict[str, int]
+    total: int
+    parts: list[tuple[str, float, float]]
+    """Split, left edge and width, in percent of the widest bar."""
+
+
+@dataclass(frozen=True)
+class RawDataPage:
+    """What the page of one raw data shows."""
+
+    raw_data: RawData
+    bars: list[LabelBar]
+    totals: dict[str, int]
+    problems: list[FileProblem]
+    datasets: list[Dataset]
+    log: list[LogLine]
+
+
+def dataset_list(workspace: Workspace) -> list[RawData]:
+    """Raw data as headings, the shared ones first, each with the workspace's datasets as `mine`."""
+    return list(_with_datasets(workspace).order_by("-shared", "-created_at"))
+
+
+def heading(workspace: Workspace, raw_data_id: uuid.UUID) -> RawData:
+    """One heading of the list, with its datasets."""
+    return _one(_with_datasets(workspace).filter(pk=raw_data_id), "raw data")
+
+
+def raw_data(workspace: Workspace, raw_data_id: uuid.UUID) -> RawData:
+    """Raw data that the workspace sees, with its import."""
+    return _one(RawData.objects.visible_to(workspace).select_related("import_job").filter(pk=raw_data_id), "raw data")
+
+
+def dataset(workspace: Workspace, dataset_id: uuid.UUID) -> Dataset:
+    """One of the workspace's datasets."""
+    return _one(Dataset.objects.filter(workspace=workspace, pk=dataset_id).select_related("raw_data"), "dataset")
+
+
+def raw_data_page(workspace: Workspace, raw_data_id: uuid.UUID) -> RawDataPage:
+    """Labels, problems and datasets of raw data."""
+    row = heading(workspace, raw_data_id)
+    bars = label_bars(sorted(row.label_counts.items()))
+    return RawDataPage(
+        raw_data=row,
+        bars=bars,
+        totals={split: sum(bar.counts.get(split, 0) for bar in bars) for split in Split.values},
+        problems=list(row.problems.all()[:PROBLEMS_SHOWN]),
+        datasets=row.mine,  # type: ignore[attr-defined]
+        log=list(LogLine.objects.filter(job_id=row.import_job.pk)),
+    )
+
+
+def label_bars(counts: Iterable[tuple[str, dict[str, int]]]) -> list[LabelBar]:
+    """Lay out the clips of each label as bars that share one scale."""
+    rows = [(label, splits, sum(splits.values())) for label, splits in counts]
+    widest = max((total for _, _, total in rows), default=0) or 1
+    bars = []
+    for label, splits, total in rows:
+        parts, left = [], 0.0
+        for split in Split.values:
+            width = 100 * splits.get(split, 0) / widest
+            parts.append((split, round(left, 2), round(width, 2)))
+            left += width
+        bars.append(LabelBar(label, splits, total, parts))
+    return bars
+
+
+def _with_datasets(workspace: Workspace):  # type: ignore[no-untyped-def]
+    mine = Dataset.objects.filter(workspace=workspace).annotate(run_count=Count("runs")).order_by("-created_at")
+    return (
+        RawData.objects.visible_to(workspace)
+        .select_related("import_job")
+        .prefetch_related(Prefetch("datasets", queryset=mine, to_attr="mine"))
+    )
+
+
+def _one(rows, what: str):  # type: ignore[no-untyped-def]
+    row = rows.first()
+    if row is None:
+        raise NotFound(what)
+    return row

@@ -1,0 +1,29 @@
+"""What the Deploy page reads, through the workspace."""
+
+from __future__ import annotations
+
+import uuid
+
+from deploy_app.models import Artifact
+from edgewise.accounts.models import Workspace
+from edgewise.errors import NotFound
+from edgewise.jobs.models import LogLine
+from runs_app.models import Run
+
+
+def artifacts(run: Run) -> list[Artifact]:
+    """Artifacts of a run, the newest first."""
+    return list(run.artifacts.select_related("created_by").order_by("-queued_at"))  # type: ignore[attr-defined]
+
+
+def artifact(workspace: Workspace, artifact_id: uuid.UUID) -> Artifact:
+    """One of the workspace's artifacts, with its run."""
+    row = Artifact.objects.filter(workspace=workspace, pk=artifact_id).select_related("run__dataset").first()
+    if row is None:
+        raise NotFound("artifact")
+    return row
+
+
+def log(artifact: Artifact) -> list[LogLine]:
+    """What its building said."""
+    return list(LogLine.objects.filter(job_id=artifact.pk))

@@ -1,0 +1,84 @@
+"""The Deploy page: choose a format, build, download."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from deploy_app import forms, queries, services
+from deploy_app.models import Artifact
+from edgewise.errors import UserError
+from edgewise.jobs.services import request_cancel
+from edgewise.web.responses import dialog, go, signed_in, user_of, wants_part, workspace_of
+from runs_app import queries as runs
+from runs_app.models import Run
+
+show_or_send = require_http_methods(["GET", "POST"])
+
+
+@signed_in
+@show_or_send
+def page(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+    """Show formats and artifacts of a run; a POST builds one and downloads it."""
+    run = runs.run(workspace_of(request), run_id)
+    if request.method == "GET":
+        return render(request, "deploy/page.html", _context(run))
+    chosen = request.POST.get("format", "")
+    try:
+        artifact = services.request_artifact(
+            run=run, user=user_of(request), format=chosen, options=forms.read_options(request.POST, chosen)
+        )
+    except UserError as error:
+        context = {**_context(run), "error": error, "chosen": chosen}
+        template = "deploy/build.html" if wants_part(request) else "deploy/page.html"
+        return render(request, template, context, status=error.status)
+    if wants_part(request):
+        return _build(request, artifact)
+    return redirect("deploy:page", run.pk)
+
+
+@signed_in
+@require_GET
+def build(request: HttpRequest, artifact_id: uuid.UUID) -> HttpResponse:
+    """Draw how far the building of an artifact is, and its download when it is ready."""
+    return _build(request, queries.artifact(workspace_of(request), artifact_id))
+
+
+@signed_in
+@require_POST
+def cancel(request: HttpRequest, artifact_id: uuid.UUID) -> HttpResponse:
+    """Stop building an artifact."""
+    artifact = queries.artifact(workspace_of(request), artifact_id)
+    request_cancel(artifact)
+    return HttpResponse(status=204) if wants_part(request) else redirect("deploy:page", artifact.run_id)
+
+
+@signed_in
+@show_or_send
+def delete(request: HttpRequest, artifact_id: uuid.UUID) -> HttpResponse:
+    """Delete an artifact, after saying so."""
+    artifact = queries.artifact(workspace_of(request), artifact_id)
+    if request.method == "GET":
+        return dialog(request, "deploy/delete.html", {"artifact": artifact})
+    try:
+        services.delete_artifact(artifact)
+    except UserError as error:
+        return dialog(request, "deploy/delete.html", {"artifact": artifact}, error)
+    return go(request, "deploy:page", artifact.run_id)
+
+
+def _context(run: Run) -> dict[str, Any]:
+    formats = list(services.formats())
+    return {
+        "run": run, "tab": "deploy", "formats": formats, "titles": {row.name: row.title for row in formats},
+        "chosen": formats[0].name, "artifacts": queries.artifacts(run), "why_not": services.why_not_deployable(run),
+    }  # fmt: skip
+
+
+def _build(request: HttpRequest, artifact: Artifact) -> HttpResponse:
+    context = {**_context(artifact.run), "artifact": artifact, "log": queries.log(artifact), "now": True}
+    return render(request, "deploy/build.html", context)

@@ -1,0 +1,82 @@
+// <job-status job="id" state="running"> follows one job.
+//
+// Numbers change in place. When the state changes, the server draws the part named by `refresh` anew: it knows the
+// words, the buttons and what comes next. With `every` the part is also drawn anew whenever the job has got that many
+// steps further (a run's row shows its newest validation that way).
+import { duration } from "./relative-time.js";
+
+const number = (value) => Math.round(value).toLocaleString("en");
+
+export function words(job) {
+  const { done, total, unit } = job.progress;
+  const parts = [];
+  if (total) parts.push(`${number(done)} / ${number(total)} ${unit}`.trim());
+  else if (done) parts.push(`${number(done)} ${unit}`.trim());
+  if (job.rate) parts.push(`${job.rate >= 10 ? number(job.rate) : job.rate.toFixed(1)} ${unit}/s`);
+  if (job.seconds_left) parts.push(`${duration(job.seconds_left)} left`);
+  return parts.join(" · ");
+}
+
+class JobStatus extends HTMLElement {
+  connectedCallback() {
+    this.listener = (event) => event.detail.id === this.getAttribute("job") && this.update(event.detail);
+    this.again = () => this.refresh();
+    document.addEventListener("live:job", this.listener);
+    document.addEventListener("live:reconnected", this.again);
+    this.shown = Number(this.getAttribute("done") ?? 0);
+  }
+
+  disconnectedCallback() {
+    document.removeEventListener("live:job", this.listener);
+    document.removeEventListener("live:reconnected", this.again);
+  }
+
+  update(job) {
+    if (job.state !== this.getAttribute("state")) {
+      this.setAttribute("state", job.state);
+      this.refresh();
+      return;
+    }
+    const every = Number(this.getAttribute("every") ?? 0);
+    if (every && Math.floor(job.progress.done / every) > Math.floor(this.shown / every)) {
+      this.shown = job.progress.done;
+      this.refresh();
+      return;
+    }
+    for (const place of this.scope().querySelectorAll(`[data-job="${job.id}"]`)) show(place, job);
+  }
+
+  scope() {
+    return document.querySelector(this.getAttribute("target")) ?? this;
+  }
+
+  refresh() {
+    const address = this.getAttribute("refresh");
+    if (address === "page") location.reload();
+    else if (address) htmx.ajax("GET", address, { target: this.getAttribute("target"), swap: "outerHTML" });
+  }
+}
+
+function show(place, job) {
+  const { done, total } = job.progress;
+  switch (place.dataset.show) {
+    case "bar":
+      if (total) Object.assign(place, { max: total, value: done });
+      else place.removeAttribute("value");
+      break;
+    case "words": place.textContent = words(job); break;
+    case "done": place.textContent = number(done); break;
+    case "message": place.textContent = job.message; break;
+    case "left": place.textContent = duration(job.seconds_left); break;
+  }
+}
+
+customElements.define("job-status", JobStatus);
+
+// "Download" builds first where needed; the link that appears then is followed by itself, once.
+document.addEventListener("htmx:afterSettle", (event) => {
+  const link = event.detail.elt.querySelector?.("a[data-download-now]");
+  if (!link) return;
+  link.removeAttribute("data-download-now");
+  link.click();
+});

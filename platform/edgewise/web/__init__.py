@@ -1,0 +1,1 @@
+"""What the pages of all apps share: forms of declared parameters, responses, and how values are written."""

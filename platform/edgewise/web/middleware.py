@@ -1,0 +1,24 @@
+"""Errors that a view let pass become pages."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.deprecation import MiddlewareMixin
+
+from edgewise.errors import UserError
+from edgewise.web.responses import wants_part
+
+
+class UserErrorPages(MiddlewareMixin):
+    """Show a `UserError` as a page or, to htmx, as a message at the top of the page."""
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Answer what services and queries refused; leave everything else to Django."""
+        if not isinstance(error, UserError):
+            return None
+        if not wants_part(request):
+            return render(request, "error.html", {"error": error}, status=error.status)
+        response = render(request, "components/error.html", {"error": error}, status=error.status)
+        response.headers.update({"HX-Retarget": "#messages", "HX-Reswap": "beforeend"})
+        return response

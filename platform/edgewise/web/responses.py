@@ -1,0 +1,50 @@
+"""How views answer: a page or, to htmx, a dialog; and where the browser goes next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render, resolve_url
+
+from edgewise.accounts.models import User, Workspace
+from edgewise.errors import UserError
+
+signed_in = login_required
+
+
+def workspace_of(request: HttpRequest) -> Workspace:
+    """Return the workspace in which a signed-in browser works."""
+    workspace: Workspace = request.workspace  # type: ignore[attr-defined]
+    return workspace
+
+
+def user_of(request: HttpRequest) -> User:
+    """Return the signed-in user."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
+def wants_part(request: HttpRequest) -> bool:
+    """Whether htmx asks for a part of a page."""
+    return bool(request.htmx)  # type: ignore[attr-defined]
+
+
+def dialog(
+    request: HttpRequest, template: str, context: dict[str, Any], error: UserError | None = None
+) -> HttpResponse:
+    """Show a dialog in the page that asked for it; without scripts it is a page of its own.
+
+    An `error` is shown in the dialog, which keeps what was typed.
+    """
+    layout = "layouts/dialog.html" if wants_part(request) else "layouts/dialog_page.html"
+    status = error.status if error else 200
+    return render(request, template, {**context, "layout": layout, "error": error}, status=status)
+
+
+def go(request: HttpRequest, to: Any, *args: Any) -> HttpResponse:
+    """Send the browser to another page after something was done."""
+    if wants_part(request):
+        return HttpResponse(status=204, headers={"HX-Redirect": resolve_url(to, *args)})
+    return redirect(to, *args)

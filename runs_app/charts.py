@@ -1,0 +1,161 @@
+"""Charts: figures as JSON, made by Plotly, with our template in light and dark.
+
+A figure says what it shows; the browser chooses the template and adds live points. Colours are apart for the
+colour-blind (blue-green against orange), and points and lines differ in more than colour.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+from plotly.utils import PlotlyJSONEncoder
+
+from runs_app.models import Metric, Run, Series
+from runs_app.queries import Curves
+
+FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif'
+LIGHT = {
+    "ink": "#14181b", "quiet": "#566069", "line": "#e1e6e8", "paper": "#ffffff", "train": "#006a75",
+    "validation": "#b25d00", "muted": ["#f5f7f7", "#c3ccd1"], "errors": ["#ffffff", "#e08a2e", "#8a3b00"],
+}  # fmt: skip
+DARK = {
+    "ink": "#e9edef", "quiet": "#9ba7af", "line": "#2b3237", "paper": "#111416", "train": "#4fc4ce",
+    "validation": "#e59a4a", "muted": ["#191d20", "#3d474e"], "errors": ["#111416", "#a85f14", "#ffc27d"],
+}  # fmt: skip
+MOST_CELLS_WITH_NUMBERS = 40
+
+
+def progress_figure(run: Run, curves: Curves) -> str:
+    """Loss and accuracy, one under the other, over one axis of steps."""
+    traces = [
+        _curve(curves.points[series], series, value, axis)
+        for value, axis in (("loss", "y"), ("accuracy", "y2"))
+        for series in Series.values
+    ]
+    figure = go.Figure([*traces, _best(run)])
+    figure.update_layout(
+        height=560,
+        hovermode="x unified",
+        hoversubplots="axis",
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        margin={"l": 56, "r": 16, "t": 32, "b": 44},
+        xaxis={"title": {"text": "Step"}, "anchor": "y2", "rangemode": "tozero"},
+        yaxis={"title": {"text": "Loss"}, "domain": [0.55, 1]},
+        yaxis2={"title": {"text": "Accuracy"}, "domain": [0, 0.45], "tickformat": ".0%"},
+    )
+    earlier = run.initial_weights
+    if earlier is not None and earlier.best_accuracy is not None:
+        figure.add_hline(
+            y=earlier.best_accuracy, yref="y2", line={"dash": "dot", "width": 1, "color": "#808b92"},
+            annotation={"text": f"{earlier.name} ended at {earlier.best_accuracy:.2%}", "yref": "y2"},
+            annotation_position="top left",
+        )  # fmt: skip
+    return _document(figure, {"newest_id": curves.newest_id})
+
+
+def matrix_figure(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> str:
+    """The confusion matrix. The diagonal is grey, so that the errors stand out."""
+    size = len(labels)
+    counts = [list(row) for row in confusion]
+    shares = [[cell / (sum(row) or 1) for cell in row] for row in counts]
+    numbers = size <= MOST_CELLS_WITH_NUMBERS
+    # A tenth of a row confused is the full colour: three clips of hundreds must not look like a disaster.
+    worst = {"counts": 0.1 * max(map(sum, counts), default=1), "shares": 0.1}
+    traces = []
+    for mode, values, template in (("counts", counts, "%{z}"), ("shares", shares, "%{z:.0%}")):
+        for diagonal in (True, False):
+            cells = [
+                [values[i][j] if (i == j) is diagonal and counts[i][j] else None for j in range(size)]
+                for i in range(size)
+            ]
+            errors = [cell for row in cells for cell in row if cell is not None]
+            top = max([worst[mode], *errors])
+            traces.append(
+                go.Heatmap(
+                    x=list(range(size)), y=list(range(size)), z=cells, xgap=1, ygap=1, showscale=False, zmin=0, zmax=top,
+                    visible=mode == "counts", meta={"mode": mode}, customdata=counts, hoverongaps=False,
+                    texttemplate=template if numbers else None, name="",
+                    hovertemplate="%{customdata} clips of <b>%{y}</b> were heard as <b>%{x}</b><extra></extra>",
+                )
+            )  # fmt: skip
+    axis = {"tickmode": "array", "tickvals": list(range(size)), "ticktext": list(labels), "showgrid": False,
+            "zeroline": False, "constrain": "domain", "fixedrange": True}  # fmt: skip
+    figure = go.Figure(traces)
+    figure.update_layout(
+        height=max(360, min(900, 160 + 34 * size)),
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        xaxis={**axis, "title": {"text": "Heard as", "standoff": 12}, "automargin": True, "tickangle": -45 if size > 8 else 0},
+        yaxis={**axis, "title": {"text": "Spoken", "standoff": 12}, "automargin": True, "autorange": "reversed"},
+    )
+    return _document(figure, {})
+
+
+def _curve(points: Sequence[Metric], series: str, value: str, axis: str) -> go.Scatter:
+    """The training curve is a thin line, the validation curve has points."""
+    thin = series == Series.TRAINING
+    unit = ".2%" if value == "accuracy" else ".4f"
+    return go.Scatter(
+        x=[point.step for point in points],
+        y=[getattr(point, value) for point in points],
+        yaxis=axis,
+        name=series.capitalize(),
+        meta={"series": series, "value": value},
+        mode="lines" if thin else "lines+markers",
+        line={"width": 1 if thin else 2},
+        opacity=0.55 if thin else 1,
+        marker={"size": 6},
+        legendgroup=series,
+        showlegend=value == "loss",
+        hovertemplate=f"{value} %{{y:{unit}}}",
+    )
+
+
+def _best(run: Run) -> go.Scatter:
+    known = run.best_step is not None
+    return go.Scatter(
+        x=[run.best_step] if known else [],
+        y=[run.best_accuracy] if known else [],
+        yaxis="y2",
+        name="Best checkpoint",
+        meta={"series": "best", "value": "accuracy"},
+        mode="markers",
+        marker={"symbol": "star", "size": 14, "color": "#c9920e", "line": {"width": 1, "color": "#ffffff"}},
+        hovertemplate="best %{y:.2%}",
+    )
+
+
+def _document(figure: go.Figure, extra: dict[str, Any]) -> str:
+    document = figure.to_plotly_json()
+    document["layout"].pop("template", None)
+    document["templates"] = {"light": _template(LIGHT), "dark": _template(DARK)}
+    return json.dumps({**document, **extra}, cls=PlotlyJSONEncoder, separators=(",", ":"))
+
+
+def _template(colours: dict[str, Any]) -> dict[str, Any]:
+    axis = {
+        "gridcolor": colours["line"], "linecolor": colours["line"], "zerolinecolor": colours["line"],
+        "ticks": "", "title": {"font": {"size": 13}}, "tickfont": {"size": 12},
+    }  # fmt: skip
+    series = [{"line": {"color": colours[name]}, "marker": {"color": colours[name]}} for name in ("train", "validation")]
+    scales = [_scale(colours["muted"]), _scale(colours["errors"])]
+    return {
+        "layout": {
+            "font": {"family": FONT, "size": 13, "color": colours["quiet"]},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "hoverlabel": {
+                "bgcolor": colours["paper"], "bordercolor": colours["line"], "font": {"color": colours["ink"]},
+            },
+            "xaxis": axis,
+            "yaxis": axis,
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": colours["quiet"], "activecolor": colours["train"]},
+        },
+        "data": {"scatter": series, "heatmap": [{"colorscale": scale} for scale in scales]},
+    }  # fmt: skip
+
+
+def _scale(colours: Sequence[str]) -> list[list[Any]]:
+    return [[index / (len(colours) - 1), colour] for index, colour in enumerate(colours)]

@@ -1,0 +1,276 @@
+"""What pages read: one function for each page, through the workspace, with a constant number of queries."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.contrib.postgres.aggregates import ArrayAgg
+from django.db.models import Count, F, Q, QuerySet, Window
+from django.db.models.functions import RowNumber
+from django.http import QueryDict
+
+from datasets_app.models import Dataset
+from edgewise.accounts.models import Workspace
+from edgewise.errors import NotFound
+from edgewise.jobs.models import LogLine, State
+from runs_app.models import Metric, Prediction, Project, Run, Series
+
+RUNS_OF_A_PROJECT = 10
+RUNS_ON_A_PAGE = 200
+SPARKLINE_POINTS = 32
+CURVE_POINTS = 2000
+LOG_LINES = 1000
+CLIPS_SHOWN = 60
+
+ORDERS = {
+    "newest": ("Newest first", F("queued_at").desc()),
+    "accuracy": ("Most accurate first", F("best_accuracy").desc(nulls_last=True)),
+    "name": ("By name", F("name").asc()),
+}
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """What the list of runs was asked for."""
+
+    text: str = ""
+    state: str = ""
+    order: str = "newest"
+    project: str = ""
+    dataset: str = ""
+
+    @classmethod
+    def of(cls, query: QueryDict) -> RunFilter:
+        """Read the filter of an address; what it does not know is left out."""
+        order, state = query.get("order", ""), query.get("state", "")
+        return cls(
+            text=query.get("text", "").strip(),
+            state=state if state in State.values else "",
+            order=order if order in ORDERS else "newest",
+            project=_identifier(query.get("project", "")),
+            dataset=_identifier(query.get("dataset", "")),
+        )
+
+    @property
+    def active(self) -> bool:
+        """Whether runs are left out."""
+        return bool(self.text or self.state or self.project or self.dataset)
+
+    def conditions(self) -> Q:
+        """The filter on runs."""
+        wanted = Q()
+        if self.text:
+            wanted &= Q(name__icontains=self.text) | Q(dataset__name__icontains=self.text)
+        if self.state:
+            wanted &= Q(state=self.state)
+        if self.project:
+            wanted &= Q(project_id=self.project)
+        if self.dataset:
+            wanted &= Q(dataset_id=self.dataset)
+        return wanted
+
+
+@dataclass
+class ProjectRows:
+    """A project with those of its runs that are shown."""
+
+    project: Project
+    found: int
+    runs: list[Run] = field(default_factory=list)
+
+    @property
+    def hidden(self) -> int:
+        """Runs that would be too many for the page."""
+        return self.found - len(self.runs)
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Clips of one label that were taken for another."""
+
+    label: int
+    predicted: int
+    spoken: str
+    heard: str
+    clips: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The curves of a run, thinned, and the id of the newest point that they hold."""
+
+    points: dict[str, list[Metric]]
+    newest_id: int
+
+
+# --- the list ---------------------------------------------------------------------------------------------------------
+
+
+def run_list(workspace: Workspace, wanted: RunFilter) -> list[ProjectRows]:
+    """Projects with their newest runs, each with its validation accuracies as `curve`."""
+    conditions = wanted.conditions()
+    within = Run.objects.filter(workspace=workspace).filter(conditions)
+    counts = dict(within.order_by().values_list("project").annotate(Count("pk")))
+    projects = {
+        project.pk: ProjectRows(project, counts.get(project.pk, 0))
+        for project in Project.objects.filter(workspace=workspace).order_by("-created_at")
+        if project.pk in counts or not wanted.active
+    }
+    _, order = ORDERS[wanted.order]
+    limit = RUNS_ON_A_PAGE if wanted.project else RUNS_OF_A_PROJECT
+    place = Window(RowNumber(), partition_by=F("project_id"), order_by=[order, F("pk").desc()])
+    shown = within.select_related("dataset").annotate(place=place).filter(place__lte=limit).order_by("place")
+    runs = list(shown[:RUNS_ON_A_PAGE])
+    _add_curves(runs)
+    for run in runs:
+        projects[run.project_id].runs.append(run)
+    return list(projects.values())
+
+
+def run_row(workspace: Workspace, run_id: uuid.UUID) -> Run:
+    """One row of the list."""
+    run = _one(Run.objects.filter(workspace=workspace, pk=run_id).select_related("dataset"), "run")
+    _add_curves([run])
+    return run
+
+
+def _add_curves(runs: Sequence[Run]) -> None:
+    curves = dict(
+        Metric.objects.filter(run__in=runs, series=Series.VALIDATION)
+        .values_list("run")
+        .annotate(curve=ArrayAgg("accuracy", order_by="step"))
+    )
+    for run in runs:
+        points = curves.get(run.pk, [])
+        every = max(1, math.ceil(len(points) / SPARKLINE_POINTS))
+        run.curve = points[::every]  # type: ignore[attr-defined]
+
+
+# --- a new run --------------------------------------------------------------------------------------------------------
+
+
+def project(workspace: Workspace, project_id: object) -> Project:
+    """One of the workspace's projects."""
+    return _one(Project.objects.filter(workspace=workspace, pk=_identifier(str(project_id)) or None), "project")
+
+
+def datasets(workspace: Workspace) -> list[Dataset]:
+    """Datasets that a run can be trained on, newest first."""
+    return list(Dataset.objects.filter(workspace=workspace).select_related("raw_data").order_by("-created_at"))
+
+
+def find_run(workspace: Workspace, run_id: str) -> Run | None:
+    """The workspace's run of that id; None where it has none."""
+    return Run.objects.filter(workspace=workspace, pk=_identifier(run_id) or None).select_related("dataset").first()
+
+
+# --- a run ------------------------------------------------------------------------------------------------------------
+
+
+def run(workspace: Workspace, run_id: uuid.UUID) -> Run:
+    """A run with all that its header shows."""
+    related = ("project", "dataset__raw_data", "initial_weights", "evaluation")
+    return _one(Run.objects.filter(workspace=workspace, pk=run_id).select_related(*related), "run")
+
+
+def log(row: Run) -> list[LogLine]:
+    """The last lines of a run's log, the newest last."""
+    return list(LogLine.objects.filter(job_id=row.pk).order_by("-id")[:LOG_LINES])[::-1]
+
+
+def newest_training_point(row: Run) -> Metric | None:
+    """The last point of the training curve."""
+    return row.metrics.filter(series=Series.TRAINING).order_by("-step").first()
+
+
+def curves(row: Run) -> Curves:
+    """Both curves with at most 2,000 points each; the last point is always there."""
+    # Read first: a point that is written meanwhile is then sent twice rather than never.
+    newest = Metric.objects.filter(run=row).order_by("-id").values_list("id", flat=True).first()
+    counts = dict(Metric.objects.filter(run=row).values_list("series").annotate(Count("id")))
+    place = Window(RowNumber(), partition_by=F("series"), order_by=F("step").desc())
+    every = max(1, math.ceil(max(counts.values(), default=0) / CURVE_POINTS))
+    rows = (
+        Metric.objects.filter(run=row).annotate(place=place).annotate(phase=(F("place") - 1) % every).filter(phase=0)
+    )
+    points: dict[str, list[Metric]] = {series: [] for series in Series.values}
+    for point in sorted(rows, key=lambda point: point.step):
+        points[point.series].append(point)
+    return Curves(points, newest or 0)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number of the results with what has to be said about it."""
+
+    title: str
+    value: str
+    note: str = ""
+
+
+def figures(row: Run) -> list[Figure]:
+    """The headline numbers, each with its 95 % interval."""
+    found = row.evaluation
+    intervals = found.report["intervals"]
+    return [
+        Figure("Accuracy", f"{100 * found.accuracy:.2f} %", _between(intervals.get("accuracy"), 100, ".1f", " %")),
+        Figure(
+            "Balanced accuracy",
+            f"{100 * found.balanced_accuracy:.2f} %",
+            _between(intervals.get("balanced_accuracy"), 100, ".1f", " %"),
+        ),
+        Figure("Loss", f"{found.loss:.4f}", _between(intervals.get("loss"), 1, ".3f", "")),
+        Figure("Test clips", f"{found.clips:,}"),
+    ]
+
+
+def finding(row: Run) -> str:
+    """What the matrix shows, in one sentence."""
+    matrix = row.evaluation.confusion
+    wrong = sum(sum(line) for line in matrix) - sum(line[i] for i, line in enumerate(matrix))
+    if not wrong:
+        return f"All {row.evaluation.clips:,} test clips were heard right"
+    return f"{wrong:,} of {row.evaluation.clips:,} test clips were heard wrong"
+
+
+def _between(interval: Sequence[float] | None, times: float, form: str, unit: str) -> str:
+    if not interval:
+        return ""
+    low, high = interval
+    return f"95 % interval: {times * low:{form}} – {times * high:{form}}{unit}"
+
+
+def most_confused(row: Run, count: int = 5) -> list[Confusion]:
+    """The pairs of labels that are mixed up most often."""
+    matrix = row.evaluation.confusion
+    pairs = [
+        Confusion(i, j, row.labels[i], row.labels[j], clips, sum(line))
+        for i, line in enumerate(matrix)
+        for j, clips in enumerate(line)
+        if i != j and clips
+    ]
+    return sorted(pairs, key=lambda pair: -pair.clips)[:count]
+
+
+def predictions(row: Run, label: int, predicted: int) -> list[Prediction]:
+    """Test clips of one cell of the matrix, the surest first."""
+    rows = row.predictions.filter(label=label, predicted=predicted).select_related("clip")
+    return sorted(rows[:CLIPS_SHOWN], key=lambda one: -float(one.scores[predicted]))
+
+
+def _one(rows: QuerySet, what: str):  # type: ignore[no-untyped-def, type-arg]
+    row = rows.first()
+    if row is None:
+        raise NotFound(what)
+    return row
+
+
+def _identifier(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        return ""

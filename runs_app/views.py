@@ -1,0 +1,354 @@
+"""Pages of projects and runs."""
+
+from __future__ import annotations
+
+import csv
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from datasets_app.models import Dataset
+from edgewise.errors import Invalid, NotFound, UserError
+from edgewise.jobs.models import State
+from edgewise.spec.run import RunParameters
+from edgewise.web.responses import dialog, go, signed_in, user_of, wants_part, workspace_of
+from runs_app import charts, forms, queries, services
+from runs_app.models import Run
+
+show_or_send = require_http_methods(["GET", "POST"])
+
+
+@signed_in
+@require_GET
+def run_list(request: HttpRequest) -> HttpResponse:
+    """List projects with their runs."""
+    wanted = queries.RunFilter.of(request.GET)
+    context = {
+        "projects": queries.run_list(workspace_of(request), wanted),
+        "wanted": wanted,
+        "states": State.choices,
+        "orders": [(name, title) for name, (title, _) in queries.ORDERS.items()],
+    }
+    return render(request, "runs/list.html", context)
+
+
+@signed_in
+@require_GET
+def row(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+    """Draw one row of the list anew."""
+    return render(request, "runs/row.html", {"run": queries.run_row(workspace_of(request), run_id)})
+
+
+# --- projects ---------------------------------------------------------------------------------------------------------
+
+
+@signed_in
+@show_or_send
+def new_project(request: HttpRequest) -> HttpResponse:
+    """Make a project."""
+    context = {"title": "Create new project", "verb": "Create", "name": request.POST.get("name", "")}
+    if request.method == "GET":
+        return dialog(request, "components/rename.html", context)
+    try:
+        services.create_project(workspace=workspace_of(request), user=user_of(request), name=context["name"])
+    except UserError as error:
+        return dialog(request, "components/rename.html", context, error)
+    return go(request, "runs:list")
+
+
+@signed_in
+@show_or_send
+def rename_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    """Give a project another name."""
+    project = queries.project(workspace_of(request), project_id)
+    context = {"title": "Rename project", "name": request.POST.get("name", project.name)}
+    if request.method == "GET":
+        return dialog(request, "components/rename.html", context)
+    try:
+        services.rename_project(project, context["name"])
+    except UserError as error:
+        return dialog(request, "components/rename.html", context, error)
+    return go(request, "runs:list")
+
+
+@signed_in
+@show_or_send
+def delete_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
+    """Delete a project with its runs, after saying so."""
+    project = queries.project(workspace_of(request), project_id)
+    context = {"project": project, "runs": project.runs.count()}
+    if request.method == "GET":
+        return dialog(request, "runs/delete_project.html", context)
+    try:
+        services.delete_project(project)
+    except UserError as error:
+        return dialog(request, "runs/delete_project.html", context, error)
+    messages.success(request, f"The project “{project.name}” was deleted.")
+    return go(request, "runs:list")
+
+
+# --- a new run --------------------------------------------------------------------------------------------------------
+
+
+@signed_in
+@show_or_send
+def new_run(request: HttpRequest) -> HttpResponse:
+    """Configure a run and queue it: +KWS, then Optimize."""
+    workspace = workspace_of(request)
+    given = request.GET if request.method == "GET" else request.POST
+    project = queries.project(workspace, given.get("project", ""))
+    datasets = queries.datasets(workspace)
+    if not datasets:
+        return render(request, "runs/no_dataset.html", {"project": project})
+    origin = queries.find_run(workspace, request.GET.get("from", ""))
+    weights = given.get("weights", "")
+    dataset = _dataset(datasets, given.get("dataset", "") or (str(origin.dataset_id) if origin else ""))
+    name, values, error = "", dict(origin.parameters) if origin else {}, None
+    if origin:
+        name, weights = f"{origin.name} copy", str(origin.initial_weights_id or "")
+    elif (source := queries.find_run(workspace, weights)) and request.method == "GET":
+        dataset, values = source.dataset, {"network": source.parameters["network"]}
+    if request.method == "POST":
+        name, values = request.POST.get("name", ""), forms.read_run(request.POST)
+        try:
+            run = services.create_run(
+                workspace=workspace, user=user_of(request), project=project, name=name, dataset=dataset,
+                parameters=values, initial_weights=_weights(request, weights),
+            )  # fmt: skip
+        except UserError as refused:
+            error = refused
+        else:
+            return go(request, "runs:progress", run.pk)
+    context = {
+        "project": project, "datasets": datasets, "dataset": dataset, "name": name, "weights": weights, "error": error,
+        **_preview(request, dataset, values, weights, error.fields if error else {}),
+    }  # fmt: skip
+    return render(request, "runs/new.html", context, status=error.status if error else 200)
+
+
+@signed_in
+@require_POST
+def preview(request: HttpRequest) -> HttpResponse:
+    """Draw what a run will cost while it is being configured, and what is wrong so far."""
+    datasets = queries.datasets(workspace_of(request))
+    dataset = _dataset(datasets, request.POST.get("dataset", ""))
+    weights = request.POST.get("weights", "")
+    context = _preview(request, dataset, forms.read_run(request.POST), weights, {})
+    return render(request, "runs/preview.html", {**context, "live": True, "weights": weights})
+
+
+def _preview(
+    request: HttpRequest, dataset: Dataset, values: dict[str, Any], weights: str, errors: dict[str, str]
+) -> dict[str, Any]:
+    """The form with its defaults for this dataset and network, its cost, and the weights to start from."""
+    network = values.get("network", "")
+    defaults = services.prefill_run(dataset, network) if network else services.prefill_run(dataset)
+    parameters = {**defaults, **values}
+    estimate, choices = None, []
+    try:
+        estimate = services.estimate(dataset, parameters)
+        choices = services.initial_weights_choices(workspace_of(request), dataset, network, parameters)
+    except Invalid as error:
+        errors = {**error.fields, **errors}
+    form = forms.RunForm(defaults, values, errors)
+    texts = {name: field.default_text for name, field in form.fields.items()}
+    chosen = next((choice for choice in choices if str(choice["run"].pk) == weights), None)
+    return {
+        "form": form, "estimate": estimate, "choices": choices, "chosen": chosen,
+        "state": {"errors": errors, "defaults": texts},
+    }  # fmt: skip
+
+
+def _dataset(datasets: list[Dataset], wanted: str) -> Dataset:
+    return next((dataset for dataset in datasets if str(dataset.pk) == wanted), datasets[0])
+
+
+def _weights(request: HttpRequest, wanted: str) -> Run | None:
+    if not wanted:
+        return None
+    run = queries.find_run(workspace_of(request), wanted)
+    if run is None:
+        raise Invalid({"weights": "The run for the initial weights does not exist any more; choose another."})
+    return run
+
+
+# --- a run ------------------------------------------------------------------------------------------------------------
+
+
+@signed_in
+@require_GET
+def detail(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+    """Open a run where it is most interesting: its results, or its progress until it has some."""
+    run = queries.run(workspace_of(request), run_id)
+    return redirect("runs:results" if _has_results(run) else "runs:progress", run.pk)
+
+
+@signed_in
+@require_GET
+def head(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+    """Draw the header of a run anew."""
+    run = queries.run(workspace_of(request), run_id)
+    return render(request, "runs/head.html", {"run": run, "tab": request.GET.get("tab", "")})
+
+
+@signed_in
+@require_GET
+def configuration(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+    """Show the parameters of a run."""
+    run = queries.run(workspace_of(request), run_id)
+    form = forms.RunForm({}, run.parameters)
+    context = {"run": run, "tab": "configuration", "form": form, "call": _call(request, run)}
+    return render(request, "runs/configuration.html", context)
+
+
+@signed_in
+@require_GET
+def progress(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+    """Show the curves of a run while they grow."""
+    run = queries.run(workspace_of(request), run_id)
+    point = queries.newest_training_point(run)
+    context = {"run": run, "tab": "progress", "point": point, "log": queries.log(run)}
+    return render(request, "runs/progress.html", context)
+
+
+@signed_in
+@require_GET
+def progress_chart(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+    """Answer the curves as a figure."""
+    run = queries.run(workspace_of(request), run_id)
+    return HttpResponse(charts.progress_figure(run, queries.curves(run)), content_type="application/json")
+
+
+@signed_in
+@require_GET
+def results(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+    """Show how well a run does on the test split."""
+    run = queries.run(workspace_of(request), run_id)
+    context: dict[str, Any] = {"run": run, "tab": "results"}
+    if _has_results(run):
+        context |= {
+            "figures": queries.figures(run), "finding": queries.finding(run), "confused": queries.most_confused(run),
+        }  # fmt: skip
+    return render(request, "runs/results.html", context)
+
+
+@signed_in
+@require_GET
+def matrix_chart(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+    """Answer the confusion matrix as a figure."""
+    run = queries.run(workspace_of(request), run_id)
+    if not _has_results(run):
+        raise NotFound("result")
+    return HttpResponse(
+        charts.matrix_figure(run.labels, run.evaluation.confusion), content_type="application/json"
+    )  # fmt: skip
+
+
+@signed_in
+@require_GET
+def results_csv(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+    """Download what the Results tab shows for each label, with its row of the matrix."""
+    run = queries.run(workspace_of(request), run_id)
+    if not _has_results(run):
+        raise NotFound("result")
+    response = HttpResponse(content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="results.csv"'
+    table = csv.writer(response)
+    table.writerow(["label", "precision", "recall", "f1", "clips", *(f"heard as {label}" for label in run.labels)])
+    for line, row_of_matrix in zip(run.evaluation.report["labels"], run.evaluation.confusion, strict=True):
+        table.writerow([*(line[name] for name in ("label", "precision", "recall", "f1", "support")), *row_of_matrix])
+    return response
+
+
+@signed_in
+@require_GET
+def clips(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+    """Show the test clips behind a cell of the matrix."""
+    run = queries.run(workspace_of(request), run_id)
+    label, predicted = (_index(request.GET.get(name, ""), run) for name in ("label", "predicted"))
+    context = {
+        "run": run, "label": run.labels[label], "predicted": run.labels[predicted],
+        "predictions": queries.predictions(run, label, predicted),
+    }  # fmt: skip
+    return render(request, "runs/clips.html", context)
+
+
+@signed_in
+@require_POST
+def cancel(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+    """Stop a run. Where scripts run, its live event redraws the page."""
+    services.cancel_run(queries.run(workspace_of(request), run_id))
+    return HttpResponse(status=204) if wants_part(request) else redirect("runs:progress", run_id)
+
+
+@signed_in
+@require_POST
+def resume(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+    """Let a run go on from its last checkpoint."""
+    run = queries.run(workspace_of(request), run_id)
+    services.resume_run(run)
+    return redirect("runs:progress", run.pk)
+
+
+@signed_in
+@show_or_send
+def rename(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+    """Give a run another name."""
+    run = queries.run(workspace_of(request), run_id)
+    context = {"title": "Rename run", "name": request.POST.get("name", run.name)}
+    if request.method == "GET":
+        return dialog(request, "components/rename.html", context)
+    try:
+        services.rename_run(run, context["name"])
+    except UserError as error:
+        return dialog(request, "components/rename.html", context, error)
+    return go(request, "runs:detail", run.pk)
+
+
+@signed_in
+@show_or_send
+def delete(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+    """Delete a run, after saying so."""
+    run = queries.run(workspace_of(request), run_id)
+    if request.method == "GET":
+        return dialog(request, "runs/delete.html", {"run": run})
+    try:
+        services.delete_run(run)
+    except UserError as error:
+        return dialog(request, "runs/delete.html", {"run": run}, error)
+    messages.success(request, f"The run “{run.name}” was deleted.")
+    return go(request, "runs:list")
+
+
+# --- helpers ----------------------------------------------------------------------------------------------------------
+
+
+def _has_results(run: Run) -> bool:
+    return hasattr(run, "evaluation")
+
+
+def _index(text: str, run: Run) -> int:
+    if not text.isdecimal() or int(text) >= len(run.labels):
+        raise NotFound("label")
+    return int(text)
+
+
+def _call(request: HttpRequest, run: Run) -> dict[str, Any]:
+    """The REST call that would make the same run."""
+    body: dict[str, Any] = {
+        "project": str(run.project_id), "name": f"{run.name} again", "dataset": str(run.dataset_id),
+        "parameters": {name: value for name, value in run.parameters.items() if value != _default(name)},
+    }  # fmt: skip
+    if run.initial_weights_id:
+        body["initial_weights"] = str(run.initial_weights_id)
+    return {"address": request.build_absolute_uri("/api/v1/runs"), "body": body}
+
+
+def _default(name: str) -> Any:
+    field = RunParameters.model_fields.get(name)
+    return field.default if field else None
+
