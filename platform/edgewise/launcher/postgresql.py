@@ -23,6 +23,7 @@ from urllib.parse import quote
 from edgewise.launcher.accounts import POSTGRES_ACCOUNT, Account, named_account
 from edgewise.launcher.console import Failure, say
 from edgewise.launcher.paths import Home, socket_folder
+from edgewise.launcher.processes import name_of
 from edgewise.launcher.supervisor import Program
 
 MAJOR = 18
@@ -211,7 +212,7 @@ class PostgreSQL:
         few, it could refuse to start for ever.
         """
         lock = self.data / "postmaster.pid"
-        if lock.exists() and _program_name(int(lock.read_text().split()[0])) != "postgres":
+        if lock.exists() and name_of(int(lock.read_text().split()[0])) != "postgres":
             lock.unlink()
 
 
@@ -274,12 +275,6 @@ def _copy_readable(package: Path, target: Path) -> None:
                 mode = path.stat().st_mode
                 path.chmod(stat.S_IMODE(mode) | (0o555 if mode & stat.S_IXUSR else 0o444))
     new.rename(target)
-
-
-def _program_name(pid: int) -> str:
-    """The name of a running process, empty when there is none."""
-    completed = subprocess.run(["ps", "-o", "comm=", "-p", str(pid)], stdout=subprocess.PIPE, text=True)
-    return Path(completed.stdout.strip()).name
 
 
 def _environment() -> dict[str, str]:

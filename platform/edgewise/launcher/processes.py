@@ -35,8 +35,17 @@ def birth_of(pid: int) -> str | None:
             return None
         boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
         return None if fields[0] == "Z" else f"{boot}:{fields[19]}"
-    completed = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], stdout=subprocess.PIPE, text=True)
-    return completed.stdout.strip() or None
+    return _ps("lstart", pid) or None
+
+
+def name_of(pid: int) -> str:
+    """The name of the program that a process runs, empty when there is no such process."""
+    if sys.platform == "linux":
+        try:
+            return (_PROC / str(pid) / "comm").read_text().strip()
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+    return Path(_ps("comm", pid)).name
 
 
 def record(folder: Path, name: str, pid: int, stop_signal: int) -> None:
@@ -84,6 +93,11 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def _ps(column: str, pid: int) -> str:
+    completed = subprocess.run(["ps", "-o", f"{column}=", "-p", str(pid)], stdout=subprocess.PIPE, text=True)
+    return completed.stdout.strip()
 
 
 def _end(pid: int, birth: str, stop_signal: int) -> None:
