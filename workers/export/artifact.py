@@ -1,0 +1,115 @@
+"""`artifact.zip`: the files of a format with all that belongs to them, in one flat archive.
+
+The same input gives the same bytes: names are sorted, times fixed, and nothing in it depends on where, when or by whom
+it was made.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workers.engine.networks import fold
+from workers.engine.weights import TrainedNetwork
+from workers.export.proof import Evidence, Proof
+from workers.export.readme import readme
+
+CLIENT_VERSION = "24.3.6"
+GOLDEN_CLIPS = 10
+
+THRESHOLD = 0.5
+"""Probability above which a keyword counts: it is then likelier than all other labels together."""
+
+TRY_IT = Path(__file__).parent / "files" / "try_it.py"
+EARLIEST = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an artifact comes from, as it says itself."""
+
+    version: str
+    """Of Edgewise."""
+    run: str
+    dataset: str
+    weights_sha256: str
+    seed: int
+    data_licence: str
+    """A sentence."""
+
+
+def describe(
+    folder: Path, trained: TrainedNetwork, evidence: Evidence, proofs: tuple[Proof, ...], origin: Origin
+) -> None:
+    """Write beside the files of a format what tells how to use and check them."""
+    parameters = json.dumps(parameters_json(trained, proofs, origin), indent=2, ensure_ascii=False) + "\n"
+    (folder / "parameters.json").write_text(parameters, encoding="utf-8")
+    (folder / "labels.txt").write_text("".join(f"{label}\n" for label in trained.labels), encoding="utf-8")
+    (folder / "README.md").write_text(readme(trained, evidence, proofs, origin, THRESHOLD), encoding="utf-8")
+    (folder / TRY_IT.name).write_bytes(TRY_IT.read_bytes())
+    golden = evidence.sample(GOLDEN_CLIPS)
+    np.savez(
+        folder / "golden.npz",
+        audio=golden.audio,
+        features=golden.features(trained),
+        logits=golden.logits,
+        truth=golden.truth,
+    )
+
+
+def parameters_json(trained: TrainedNetwork, proofs: tuple[Proof, ...], origin: Origin) -> dict[str, Any]:
+    """Return what the client reads, and beside it what it ignores: `labels`, `threshold`, `edgewise`.
+
+    `preprocessing` must hold the client's eight parameters and nothing else, and `version` the client's version.
+    """
+    preprocessing = {name: _plain(value) for name, value in trained.preprocessing.model_dump().items()}
+    return {
+        "preprocessing": preprocessing,
+        "model": {
+            "type": "kws",
+            "return_sequences": False,
+            "n_unroll": 1,
+            "input_shape": [None, trained.preprocessing.num_features],
+            "output_shape": [None, len(trained.labels)],
+            "state_shapes": fold(trained.spec, trained.arrays).state_shapes,
+        },
+        "postprocessing": {},
+        "version": {"nengo-edge": CLIENT_VERSION},
+        "labels": list(trained.labels),
+        "threshold": THRESHOLD,
+        "edgewise": {
+            "version": origin.version,
+            "run": origin.run,
+            "dataset": origin.dataset,
+            "weights_sha256": origin.weights_sha256,
+            "accuracy": round(worst(proofs).report.accuracy.value, 6),
+            "seed": origin.seed,
+        },
+    }
+
+
+def worst(proofs: tuple[Proof, ...]) -> Proof:
+    """Return the proof of the least accurate form: what an artifact promises holds for each of its forms."""
+    return min(proofs, key=lambda proof: proof.report.accuracy.value)
+
+
+def pack(folder: Path, target: Path) -> None:
+    """Put all files in `folder` into the archive `target`, which appears when it is whole."""
+    part = target.with_suffix(".part")
+    with zipfile.ZipFile(part, "w") as archive:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), EARLIEST)
+            entry.create_system, entry.external_attr = 3, 0o100644 << 16
+            archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED, 9)
+    os.replace(part, target)
+
+
+def _plain(value: float) -> float:
+    """Write 40.0 as 40, as the client's own files do."""
+    return int(value) if float(value).is_integer() else value

@@ -1,0 +1,86 @@
+"""Check that the real `nengo-edge` client computes here what was trained: `python try_it.py`.
+
+Needs nengo-edge, tensorflow, tf-keras and tensorflow-text (see README.md). Ends with status 1 if a score of the ten
+clips in golden.npz differs by more than 0.001.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ["TF_USE_LEGACY_KERAS"] = "1"  # the client needs Keras 2
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import json
+
+import numpy as np
+import packaging.version  # noqa: F401 - the client uses it and does not import it
+from nengo_edge import SavedModelRunner, TFLiteRunner
+from nengo_edge.device_modules.np_mfcc import LogMelFeatureExtractor
+
+BOUND = 1e-3
+HERE = Path(__file__).resolve().parent
+
+Check = Callable[[Any], Any]
+
+
+def preprocessing_parameters() -> Any:
+    """Read the eight parameters of the features."""
+    return json.loads((HERE / "parameters.json").read_text(encoding="utf-8"))["preprocessing"]
+
+
+def features(golden: Any) -> Any:
+    """Compute the features with the client's reference implementation."""
+    return LogMelFeatureExtractor(**preprocessing_parameters())(golden["audio"])
+
+
+def saved_model(golden: Any) -> Any:
+    """Run whole clips."""
+    return SavedModelRunner(HERE).run(golden["audio"])
+
+
+def tflite_whole(golden: Any) -> Any:
+    """Run whole clips at once."""
+    runner = TFLiteRunner(HERE)
+    runner.reset_state(len(golden["audio"]))
+    return runner.run(golden["audio"])
+
+
+def tflite_stream(golden: Any) -> Any:
+    """Run the clips in chunks of about one window, as a microphone gives them."""
+    clips, samples = golden["audio"].shape
+    preprocessing = preprocessing_parameters()
+    window = round(preprocessing["sample_rate"] * preprocessing["window_size_ms"] / 1000)
+    runner = TFLiteRunner(HERE)
+    runner.reset_state(clips)
+    return [runner.run(chunk) for chunk in np.array_split(golden["audio"], samples // window, axis=1)][-1]
+
+
+def checks() -> Iterator[tuple[str, str, Check]]:
+    """List what this artifact holds: title, expected array, check."""
+    yield "features", "features", features
+    if (HERE / "saved_model.pb").exists():
+        yield "SavedModel", "logits", saved_model
+    if (HERE / "model.tflite").exists():
+        yield "TFLite, whole clips", "logits", tflite_whole
+        yield "TFLite, in chunks", "logits", tflite_stream
+
+
+def main() -> int:
+    """Compare, print one line for each check, and what the clips are taken for."""
+    golden = dict(np.load(HERE / "golden.npz"))
+    labels = (HERE / "labels.txt").read_text(encoding="utf-8").splitlines()
+    passed = True
+    for title, expected, check in checks():
+        difference = float(np.abs(check(golden) - golden[expected]).max())
+        passed &= difference <= BOUND
+        print(f"{'ok' if difference <= BOUND else 'DIFFERS':8}{title:22}largest difference {difference:.1e}")
+    for index, (scores, truth) in enumerate(zip(golden["logits"], golden["truth"], strict=True)):
+        print(f"clip {index}: {labels[scores.argmax()]} (spoken: {labels[truth]})")
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""The README of an artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from workers.engine.weights import TrainedNetwork
+from workers.export.proof import BOUND, Evidence, Proof
+
+if TYPE_CHECKING:
+    from workers.export.artifact import Origin
+
+INSTALL = "nengo-edge==24.3.6 tensorflow==2.18.1 tf-keras==2.18.0 tensorflow-text==2.18.1"
+
+
+def readme(
+    trained: TrainedNetwork, evidence: Evidence, proofs: tuple[Proof, ...], origin: Origin, threshold: float
+) -> str:
+    """Say how to run the artifact, what it hears, how well, and under which licences."""
+    sections = (
+        _head(trained, origin),
+        _usage(trained, proofs),
+        _scores(trained, threshold),
+        _accuracy(trained, evidence, proofs),
+        _licences(trained, origin),
+    )
+    return "\n".join(sections)
+
+
+def _head(trained: TrainedNetwork, origin: Origin) -> str:
+    return f"""\
+# Keyword spotter: {", ".join(trained.labels)}
+
+Network {trained.spec.title}, trained with Edgewise {origin.version}, seed {origin.seed}.
+
+- run {origin.run}
+- dataset {origin.dataset}
+- weights SHA-256 {origin.weights_sha256}
+"""
+
+
+def _usage(trained: TrainedNetwork, proofs: tuple[Proof, ...]) -> str:
+    rate, stride = trained.preprocessing.sample_rate, trained.preprocessing.window_stride_ms
+    runner = "TFLiteRunner" if any(proof.form == "TFLite" for proof in proofs) else "SavedModelRunner"
+    streaming = f"""
+`TFLiteRunner` keeps its state between calls, so a stream can be given in chunks of at least {stride:g} ms each.
+Every call returns the scores of the newest audio, and the result does not depend on how the stream is cut. Call
+`reset_state()` before each new stream. A stream whose first chunk is shorter than one window begins with silence.
+"""
+    return f"""\
+## Run it
+
+In this folder, with Python 3.11, and any mono recording at {rate:,} Hz:
+
+```sh
+pip install {INSTALL}
+export TF_USE_LEGACY_KERAS=1
+python try_it.py
+```
+
+```python
+import soundfile
+from nengo_edge import {runner}
+labels = open("labels.txt", encoding="utf-8").read().splitlines()
+audio, rate = soundfile.read("recording.wav", dtype="float32")
+print(labels[{runner}(".").run(audio[None]).argmax()])
+```
+{streaming if runner == "TFLiteRunner" else ""}
+`try_it.py` loads the real client and compares what it computes with `golden.npz`: ten test clips with the features and
+scores that the trained network gives them.
+"""
+
+
+def _scores(trained: TrainedNetwork, threshold: float) -> str:
+    rows = "\n".join(f"| {index} | `{label}` |" for index, label in enumerate(trained.labels))
+    return f"""\
+## Scores
+
+One score (logit) for each label; the largest one wins, and softmax turns them into probabilities. A good start is to
+count a keyword when its probability is above {threshold:g}, the `threshold` in `parameters.json`.
+
+| output | label |
+|---|---|
+{rows}
+"""
+
+
+def _accuracy(trained: TrainedNetwork, evidence: Evidence, proofs: tuple[Proof, ...]) -> str:
+    clips = len(evidence.audio)
+    amount = f"all {clips:,}" if clips == evidence.available else f"{clips:,} of {evidence.available:,}"
+    matrix = "\n".join(_confusion(trained.labels, proofs[0].report.confusion.tolist()))
+    return f"""\
+## Accuracy
+
+Of these files themselves, run on {amount} test clips after they were made.
+*Difference* is the largest of any score to the trained network's; above {BOUND:g} there would be no artifact.
+
+| form | accuracy | 95 % interval | same label | difference |
+|---|---|---|---|---|
+{"".join(_form(proof) for proof in proofs)}
+Rows are what was spoken, columns what {proofs[0].form} heard:
+
+{matrix}
+"""
+
+
+def _form(proof: Proof) -> str:
+    share = proof.report.accuracy
+    return (
+        f"| {proof.form} | {share.value:.2%} | {share.low:.1%} – {share.high:.1%} | {proof.agreement:.2%} "
+        f"| {proof.largest_difference:.0e} |\n"
+    )
+
+
+def _confusion(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> Iterator[str]:
+    yield "| |" + "".join(f" `{label}` |" for label in labels)
+    yield "|---|" + "---|" * len(labels)
+    for label, row in zip(labels, counts, strict=True):
+        yield f"| `{label}` |" + "".join(f" {count} |" for count in row)
+
+
+def _licences(trained: TrainedNetwork, origin: Origin) -> str:
+    notice = f"\n{trained.spec.notice}\n" if trained.spec.notice else ""
+    return f"""\
+## Licences
+
+Recordings: {origin.data_licence} `golden.npz` holds ten of them.
+
+Code: `try_it.py` is part of Edgewise, Apache-2.0. `nengo-edge` is MIT, by Applied Brain Research. The Legendre Memory
+Unit is covered by patents of Applied Brain Research; a commercial product may need a licence of theirs.
+{notice}"""

@@ -1,0 +1,116 @@
+"""TFLite: a feature extractor and a network that take audio as it comes, and keep their state in between.
+
+`nengo_edge.TFLiteRunner` goes by the order of tensors and not by their names: data first, states after it, and the next
+states in the same order behind the result. The batch stays variable, and each call of the network takes one frame, so
+that chunks may give any number of frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from workers.engine.networks import fold, streaming_step
+from workers.engine.weights import TrainedNetwork
+from workers.export.frontend import FeatureGraph
+
+MODEL = "model.tflite"
+FEATURE_EXTRACTOR = "feature_extractor.tflite"
+
+FloatArray = npt.NDArray[np.float32]
+
+
+def write(folder: Path, trained: TrainedNetwork) -> None:
+    """Write both files into `folder`."""
+    (folder / FEATURE_EXTRACTOR).write_bytes(_feature_extractor(trained))
+    (folder / MODEL).write_bytes(_model(trained))
+
+
+def load(folder: Path) -> Callable[[FloatArray], FloatArray]:
+    """Load both files in `folder`: audio of whole clips (clips, samples) → logits (clips, labels)."""
+    extract, step = Interpreter(folder / FEATURE_EXTRACTOR), Interpreter(folder / MODEL)
+
+    def logits(audio: FloatArray) -> FloatArray:
+        features, _ = extract(audio, np.zeros((len(audio), 0), np.float32))
+        states = [np.zeros((len(audio), *shape[1:]), np.float32) for shape in step.shapes[1:]]
+        for frame in range(features.shape[1]):
+            result, *states = step(features[:, frame : frame + 1], *states)
+        return result
+
+    return logits
+
+
+class Interpreter:
+    """A TFLite file as a function from arrays to arrays, by the order of its tensors."""
+
+    def __init__(self, path: Path) -> None:
+        self._interpreter = tf.lite.Interpreter(model_path=str(path))
+        self._inputs = self._interpreter.get_input_details()
+        self._outputs = self._interpreter.get_output_details()
+        self._sizes: list[tuple[int, ...]] = []
+
+    @property
+    def shapes(self) -> list[list[int]]:
+        """Shapes of the inputs, -1 where they vary."""
+        return [details["shape_signature"].tolist() for details in self._inputs]
+
+    def __call__(self, *arrays: FloatArray) -> list[FloatArray]:
+        """Compute the outputs."""
+        self._fit([array.shape for array in arrays])
+        for details, array in zip(self._inputs, arrays, strict=True):
+            self._interpreter.set_tensor(details["index"], array)
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(details["index"]) for details in self._outputs]
+
+    def _fit(self, sizes: list[tuple[int, ...]]) -> None:
+        if sizes != self._sizes:
+            for details, size in zip(self._inputs, sizes, strict=True):
+                self._interpreter.resize_tensor_input(details["index"], size, strict=True)
+            self._interpreter.allocate_tensors()
+            self._sizes = sizes
+
+
+def _feature_extractor(trained: TrainedNetwork) -> bytes:
+    graph = FeatureGraph(trained.preprocessing, np.float32)
+    audio = tf.TensorSpec([None, None], tf.float32, name="audio")
+    leftover = tf.TensorSpec([None, None], tf.float32, name="leftover")
+    return _convert(graph.stream, [audio, leftover])
+
+
+def _model(trained: TrainedNetwork) -> bytes:
+    network = fold(trained.spec, trained.arrays)
+
+    def step(features: tf.Tensor, *states: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        logits, updated = streaming_step(network, features[:, 0], states)
+        return logits, *updated
+
+    states = [
+        tf.TensorSpec([None, size], tf.float32, name=f"state_{index}")
+        for index, size in enumerate(network.state_shapes)
+    ]
+    features = tf.TensorSpec([None, 1, network.features], tf.float32, name="features")
+    return _convert(step, [features, *states])
+
+
+def _convert(function: Any, inputs: list[tf.TensorSpec]) -> bytes:
+    """Convert a function; its arguments and results keep their order."""
+    concrete = tf.function(function).get_concrete_function(*inputs)
+    # Given a `trackable_obj`, the converter goes through a SavedModel and shuffles inputs and outputs.
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+    content: bytes = converter.convert()
+    _require_order(content, inputs)
+    return content
+
+
+def _require_order(content: bytes, inputs: list[tf.TensorSpec]) -> None:
+    found = tf.lite.Interpreter(model_content=content).get_input_details()
+    expected = [[-1 if size is None else size for size in spec.shape] for spec in inputs]
+    shapes = [details["shape_signature"].tolist() for details in found]
+    names = [spec.name for spec in inputs]
+    if shapes != expected or any(name not in details["name"] for name, details in zip(names, found, strict=True)):
+        raise RuntimeError(f"The converter changed the inputs {names} of shapes {expected} to {found}.")
