@@ -6,6 +6,7 @@ local copy of what they read.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -46,6 +47,22 @@ def put_file(name: str, path: Path) -> None:
     """Store the file at `path` under `name`."""
     with path.open("rb") as file:
         default_storage.save(name, File(file))
+
+
+def adopt_file(name: str, path: Path) -> None:
+    """Store the complete file at `path` under `name` and remove it there; on the same disk nothing is copied."""
+    if isinstance(default_storage, FileSystemStorage):
+        target = Path(default_storage.path(name))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.replace(path, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+        else:
+            return
+    put_file(name, path)
+    path.unlink()
 
 
 def put_bytes(name: str, content: bytes) -> None:

@@ -1,0 +1,151 @@
+"""A dataset as a rule over clips: which clips, with which label, in which split.
+
+Everything is drawn by hashes of (seed, name), so the same recipe over the same clips always gives the same dataset, on
+any machine. The database counts and sorts; no page loads the clips themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from django.db.models import Case, CharField, Count, F, Func, IntegerField, QuerySet, Value, When, Window
+from django.db.models.functions import Concat, RowNumber
+
+from datasets_app.models import Clip, ClipKind, RawData, Split
+from edgewise.spec.dataset import SILENCE, UNKNOWN, DatasetParameters
+
+HASHES = 2**32
+Counts = dict[str, int]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One clip of a dataset."""
+
+    clip_id: uuid.UUID
+    offset: int
+    length: int
+    sample_rate: int
+    label: int
+    split: str
+
+
+def label_counts(raw_data: RawData, recipe: DatasetParameters) -> list[tuple[str, Counts]]:
+    """Count the clips of each label in each split, in the order of the labels."""
+    found = _counts_by_label(raw_data, recipe)
+    keywords = {word: _capped(found.get(word, {}), recipe) for word in recipe.keywords}
+    mean = _mean(keywords.values())
+    counts: dict[str, Counts] = dict(keywords)
+    if recipe.silence_percentage:
+        counts[SILENCE] = _share(mean, recipe.silence_percentage)
+    if recipe.unknown_percentage:
+        others = Counter[str]()
+        for label, splits in found.items():
+            if label not in keywords:
+                others.update(splits)
+        wanted = _share(mean, recipe.unknown_percentage)
+        counts[UNKNOWN] = {split: min(wanted[split], others[split]) for split in Split.values}
+    return [(label, {split: counts[label].get(split, 0) for split in Split.values}) for label in recipe.labels]
+
+
+def members(raw_data: RawData, recipe: DatasetParameters) -> Iterator[Member]:
+    """List the keyword and unknown clips. `<silence>` is cut from the noise by the engine."""
+    counts = dict(label_counts(raw_data, recipe))
+    labels = {label: index for index, label in enumerate(recipe.labels)}
+    clips = _divided(raw_data, recipe)
+    keywords = clips.filter(label__in=recipe.keywords)
+    if recipe.max_clips_per_keyword:
+        keywords = keywords.annotate(place=_drawn_within("label", "divided")).exclude(
+            divided=Split.TRAIN, place__gt=recipe.max_clips_per_keyword
+        )
+    yield from _rows(keywords, labels)
+    for split, count in counts.get(UNKNOWN, {}).items():
+        others = clips.exclude(label__in=recipe.keywords).filter(divided=split).order_by("draw", "name")[:count]
+        yield from _rows(others, labels)
+
+
+def noise(raw_data: RawData, recipe: DatasetParameters) -> list[Clip]:
+    """List the noise recordings that the recipe uses."""
+    if recipe.noise == "none":
+        return []
+    return list(Clip.objects.filter(raw_data=raw_data, kind=ClipKind.NOISE).order_by("name"))
+
+
+def _rows(clips: QuerySet[Clip], labels: dict[str, int]) -> Iterator[Member]:
+    fields = ("id", "offset", "length", "sample_rate", "label", "divided")
+    for clip_id, offset, length, rate, label, split in clips.values_list(*fields).iterator():
+        yield Member(clip_id, offset, length, rate, labels.get(label, labels.get(UNKNOWN, -1)), split)
+
+
+def _counts_by_label(raw_data: RawData, recipe: DatasetParameters) -> dict[str, Counts]:
+    if recipe.split == "original":
+        return {label: dict(splits) for label, splits in raw_data.label_counts.items()}
+    rows = _divided(raw_data, recipe).order_by().values_list("label", "divided").annotate(count=Count("id"))
+    found: dict[str, Counts] = {}
+    for label, split, count in rows:
+        found.setdefault(label, {})[split] = count
+    return found
+
+
+def _divided(raw_data: RawData, recipe: DatasetParameters) -> QuerySet[Clip]:
+    """Clips of words with their split as `divided` and a random order as `draw`."""
+    words = Clip.objects.filter(raw_data=raw_data, kind=ClipKind.WORD)
+    words = words.annotate(draw=_hash(recipe.seed, F("name")))
+    if recipe.split == "original":
+        return words.annotate(divided=F("split"))
+    if recipe.split == "clip":
+        test = int(HASHES * recipe.test_percentage / 100)
+        validation = test + int(HASHES * recipe.validation_percentage / 100)
+        divided = _case(When(draw__lt=test, then=Value("test")), When(draw__lt=validation, then=Value("validation")))
+    else:
+        voices = _speakers_by_split(words, recipe)
+        divided = _case(*(When(speaker__in=names, then=Value(split)) for split, names in voices.items()))
+    return words.annotate(divided=divided)
+
+
+def _speakers_by_split(words: QuerySet[Clip], recipe: DatasetParameters) -> dict[str, list[str]]:
+    """Deal whole voices to test and validation: at least one each, however few there are."""
+    names = words.order_by().values_list("speaker", flat=True).distinct()
+    speakers = sorted(
+        names, key=lambda name: hashlib.md5(f"{recipe.seed}:{name}".encode(), usedforsecurity=False).digest()
+    )
+    tests = max(1, round(len(speakers) * recipe.test_percentage / 100))
+    validations = max(1, round(len(speakers) * recipe.validation_percentage / 100))
+    return {"test": speakers[:tests], "validation": speakers[tests : tests + validations]}
+
+
+def _case(*whens: When) -> Case:
+    return Case(*whens, default=Value("train"), output_field=CharField())
+
+
+def _hash(seed: int, text: F) -> Func:
+    """The first 32 bits of MD5 of seed and text, as a number."""
+    return Func(
+        Concat(Value(f"{seed}:"), text, output_field=CharField()),
+        template="('x' || substr(md5(%(expressions)s), 1, 8))::bit(32)::bigint",
+        output_field=IntegerField(),
+    )
+
+
+def _drawn_within(*groups: str) -> Window:
+    return Window(RowNumber(), partition_by=[F(group) for group in groups], order_by=["draw", "name"])
+
+
+def _capped(counts: Counts, recipe: DatasetParameters) -> Counts:
+    most = recipe.max_clips_per_keyword
+    train = counts.get(Split.TRAIN, 0)
+    return {**counts, Split.TRAIN: min(train, most) if most else train}
+
+
+def _mean(keywords: Iterable[Counts]) -> dict[str, float]:
+    rows = list(keywords)
+    return {split: sum(row.get(split, 0) for row in rows) / len(rows) for split in Split.values}
+
+
+def _share(mean: dict[str, float], percentage: float) -> Counts:
+    """A part of the mean, but never nothing of something."""
+    return {split: max(1, round(value * percentage / 100)) if value else 0 for split, value in mean.items()}
