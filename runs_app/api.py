@@ -1,7 +1,303 @@
-"""REST."""
+"""REST resources of projects and runs."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+import csv
+from collections.abc import Iterable
+from typing import Any
 
-urlpatterns: list[URLPattern] = []
+import django_filters
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.urls import path
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
+from rest_framework import mixins, serializers, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.routers import SimpleRouter
+
+from datasets_app.models import Dataset
+from edgewise.api.authentication import user_of, workspace_of
+from edgewise.api.idempotency import idempotent
+from edgewise.errors import Invalid, NotFound
+from edgewise.jobs.models import LogLine
+from edgewise.jobs.presentation import snapshot
+from runs_app import services
+from runs_app.live import as_point, run_events
+from runs_app.models import Evaluation, Metric, Prediction, Project, Run
+
+COLUMNS = ("series", "step", "loss", "accuracy", "learning_rate", "steps_per_second")
+
+
+class ProjectSerializer(serializers.ModelSerializer[Project]):
+    """A project."""
+
+    name = serializers.CharField()
+
+    class Meta:
+        model = Project
+        fields = ["id", "name", "created_at"]
+
+
+class ProjectResource(
+    mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Project]
+):
+    """Projects of the workspace."""
+
+    serializer_class = ProjectSerializer
+    queryset = Project.objects.none()
+    filterset_fields = ["name"]
+
+    def get_queryset(self) -> QuerySet[Project]:
+        """Only the workspace's own."""
+        return Project.objects.filter(workspace=workspace_of(self.request))
+
+    @extend_schema(responses={201: ProjectSerializer})
+    @idempotent
+    def create(self, request: Request) -> Response:
+        """Make a project."""
+        wanted = ProjectSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        project = services.create_project(
+            workspace=workspace_of(request), user=user_of(request), name=wanted.validated_data["name"]
+        )
+        return Response(ProjectSerializer(project).data, status=status.HTTP_201_CREATED)
+
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Rename a project."""
+        project = self.get_object()
+        services.rename_project(project, str(request.data.get("name", "")))
+        return Response(ProjectSerializer(project).data)
+
+    def perform_destroy(self, instance: Project) -> None:
+        """Delete a project with its runs."""
+        services.delete_project(instance)
+
+
+class RunSerializer(serializers.ModelSerializer[Run]):
+    """A run and where it stands."""
+
+    job = serializers.SerializerMethodField()
+    parameters = serializers.JSONField(read_only=True)
+    labels = serializers.ListField(child=serializers.CharField(), read_only=True)
+
+    class Meta:
+        model = Run
+        fields = [
+            "id", "name", "project", "dataset", "parameters", "labels", "initial_weights", "best_step",
+            "best_accuracy", "training_seconds", "weights_sha256", "created_at", "job",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+    @extend_schema_field(dict[str, Any])
+    def get_job(self, run: Run) -> dict[str, Any]:
+        """Where it stands."""
+        return snapshot(run)
+
+
+class NewRunSerializer(serializers.Serializer[Any]):
+    """What a new run shall be; parameters that are left out follow from dataset and network."""
+
+    project = serializers.UUIDField()
+    dataset = serializers.UUIDField()
+    name = serializers.CharField()
+    parameters = serializers.DictField(required=False, default=dict)
+    initial_weights = serializers.UUIDField(required=False, allow_null=True, default=None)
+
+
+class MetricSerializer(serializers.ModelSerializer[Metric]):
+    """A point of a curve."""
+
+    class Meta:
+        model = Metric
+        fields = ["id", *COLUMNS]
+
+
+class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
+    """Results on the test split."""
+
+    labels = serializers.ListField(source="run.labels", child=serializers.CharField())
+    confusion = serializers.JSONField()
+    report = serializers.JSONField()
+
+    class Meta:
+        model = Evaluation
+        fields = ["clips", "accuracy", "balanced_accuracy", "loss", "labels", "confusion", "report", "created_at"]
+
+
+class PredictionSerializer(serializers.ModelSerializer[Prediction]):
+    """What a run made of one test clip, and where to hear it."""
+
+    audio = serializers.SerializerMethodField()
+    scores = serializers.ListField(child=serializers.FloatField())
+
+    class Meta:
+        model = Prediction
+        fields = ["id", "clip", "label", "predicted", "scores", "audio"]
+
+    @extend_schema_field(OpenApiTypes.URI)
+    def get_audio(self, prediction: Prediction) -> str:
+        """Address of the audio that was heard."""
+        clip = prediction.clip
+        stretch = f"?offset={prediction.offset}&length={prediction.length}"
+        return f"/api/v1/raw-data/{clip.raw_data_id}/clips/{clip.pk}/audio{stretch}"
+
+
+class LogLineSerializer(serializers.ModelSerializer[LogLine]):
+    """A line of the log."""
+
+    class Meta:
+        model = LogLine
+        fields = ["id", "attempt", "time", "level", "text"]
+
+
+class RunFilter(django_filters.FilterSet):
+    """Which runs to list."""
+
+    search = django_filters.CharFilter(field_name="name", lookup_expr="icontains")
+
+    class Meta:
+        model = Run
+        fields = ["project", "dataset", "state", "name"]
+
+
+class RunResource(
+    mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Run]
+):
+    """Runs of the workspace."""
+
+    serializer_class = RunSerializer
+    queryset = Run.objects.none()
+    filterset_class = RunFilter
+
+    def get_queryset(self) -> QuerySet[Run]:
+        """Only the workspace's own."""
+        return Run.objects.filter(workspace=workspace_of(self.request))
+
+    @extend_schema(request=NewRunSerializer, responses={201: RunSerializer})
+    @idempotent
+    def create(self, request: Request) -> Response:
+        """Make a run and queue it."""
+        wanted = NewRunSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        values = wanted.validated_data
+        workspace = workspace_of(request)
+        run = services.create_run(
+            workspace=workspace,
+            user=user_of(request),
+            project=_own(Project.objects.filter(workspace=workspace), values["project"], "project"),
+            dataset=_own(Dataset.objects.filter(workspace=workspace), values["dataset"], "dataset"),
+            name=values["name"],
+            parameters=values["parameters"],
+            initial_weights=values["initial_weights"] and _own(self.get_queryset(), values["initial_weights"], "run"),
+        )
+        return Response(RunSerializer(run).data, status=status.HTTP_201_CREATED)
+
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Rename a run."""
+        run = self.get_object()
+        services.rename_run(run, str(request.data.get("name", "")))
+        return Response(RunSerializer(run).data)
+
+    def perform_destroy(self, instance: Run) -> None:
+        """Delete a run that has ended."""
+        services.delete_run(instance)
+
+    @extend_schema(request=None, responses=RunSerializer)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """Stop the run within two seconds."""
+        run = self.get_object()
+        services.cancel_run(run)
+        run.refresh_from_db()
+        return Response(RunSerializer(run).data)
+
+    @extend_schema(request=None, responses=RunSerializer)
+    @action(detail=True, methods=["post"])
+    @idempotent
+    def resume(self, request: Request, pk: str) -> Response:
+        """Let the run go on from its last checkpoint."""
+        run = self.get_object()
+        services.resume_run(run)
+        return Response(RunSerializer(run).data)
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("since", OpenApiTypes.INT, description="Only points with a larger id."),
+            OpenApiParameter("format", OpenApiTypes.STR, enum=["json", "csv"]),
+        ],
+        responses=MetricSerializer(many=True),
+    )
+    @action(detail=True, pagination_class=None, filter_backends=[])
+    def metrics(self, request: Request, pk: str) -> Response | HttpResponse:
+        """List the points of the run's curves, as JSON or CSV."""
+        since = request.query_params.get("since", "0")
+        if not since.isdecimal():
+            raise Invalid({"since": "`since` must be the id of a point."})
+        points = self.get_object().metrics.filter(id__gt=int(since)).order_by("id")
+        if request.query_params.get("format") == "csv":
+            rows = (tuple(as_point(point).values()) for point in points)
+            return _csv("metrics.csv", [COLUMNS, *rows])
+        return Response(MetricSerializer(points, many=True).data)
+
+    @extend_schema(
+        parameters=[OpenApiParameter("format", OpenApiTypes.STR, enum=["json", "csv"])], responses=EvaluationSerializer
+    )
+    @action(detail=True, filter_backends=[])
+    def results(self, request: Request, pk: str) -> Response | HttpResponse:
+        """Return the results on the test split; as CSV the confusion matrix."""
+        run = self.get_object()
+        evaluation = Evaluation.objects.filter(run=run).select_related("run").first()
+        if evaluation is None:
+            raise NotFound("result: the run has not been judged yet")
+        if request.query_params.get("format") == "csv":
+            rows = [[label, *counts] for label, counts in zip(run.labels, evaluation.confusion, strict=True)]
+            return _csv("confusion.csv", [["label", *run.labels], *rows])
+        return Response(EvaluationSerializer(evaluation).data)
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("label", OpenApiTypes.INT, description="Index of the true label."),
+            OpenApiParameter("predicted", OpenApiTypes.INT, description="Index of the label it was taken for."),
+        ],
+        responses=PredictionSerializer(many=True),
+    )
+    @action(detail=True, filter_backends=[])
+    def predictions(self, request: Request, pk: str) -> Response:
+        """List what the run made of each test clip."""
+        rows = self.get_object().predictions.select_related("clip")
+        for name in ("label", "predicted"):
+            text = request.query_params.get(name)
+            if text is not None and not text.isdecimal():
+                raise Invalid({name: f"`{name}` must be the index of a label."})
+            rows = rows.filter(**{name: int(text)}) if text is not None else rows
+        page = self.paginate_queryset(rows)
+        return self.get_paginated_response(PredictionSerializer(page, many=True).data)
+
+    @extend_schema(responses=LogLineSerializer(many=True))
+    @action(detail=True, pagination_class=None, filter_backends=[])
+    def log(self, request: Request, pk: str) -> Response:
+        """Return the run's log."""
+        return Response(LogLineSerializer(LogLine.objects.filter(job_id=self.get_object().pk), many=True).data)
+
+
+def _own(rows: QuerySet[Any], row_id: Any, what: str) -> Any:
+    row = rows.filter(pk=row_id).first()
+    if row is None:
+        raise NotFound(what)
+    return row
+
+
+def _csv(name: str, rows: Iterable[Iterable[Any]]) -> HttpResponse:
+    response = HttpResponse(content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    csv.writer(response).writerows(rows)
+    return response
+
+
+router = SimpleRouter(trailing_slash=False)
+router.register("projects", ProjectResource, basename="project")
+router.register("runs", RunResource, basename="run")
+urlpatterns = [path("runs/<uuid:run_id>/events", run_events, name="run-events"), *router.urls]

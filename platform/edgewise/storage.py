@@ -90,6 +90,28 @@ def local_path(name: str, sha256: str = "") -> Path:
     return cached
 
 
+def working_folder(name: str) -> Path:
+    """Return a local folder for work on the stored folder `name`, filled with what other machines have shared."""
+    if isinstance(default_storage, FileSystemStorage):
+        folder = Path(default_storage.path(name))
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    folder = settings.CACHE_FOLDER / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in default_storage.listdir(name)[1]:
+        _fetch(f"{name}/{file}", folder / file, "")
+    return folder
+
+
+def share_folder(name: str, folder: Path) -> None:
+    """Store what lies in a working folder, so that another machine can go on from it."""
+    if isinstance(default_storage, FileSystemStorage):
+        return
+    for file in folder.iterdir():
+        if not file.name.startswith("."):
+            put_file(f"{name}/{file.name}", file)
+
+
 def _fetch(name: str, target: Path, sha256: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".part-")

@@ -39,6 +39,13 @@ class Validated:
 
 
 @dataclass(frozen=True)
+class Saving:
+    """A checkpoint is about to be written. What the caller keeps of this run must be written before it is."""
+
+    step: int
+
+
+@dataclass(frozen=True)
 class CheckpointSaved:
     """From here the run can go on."""
 
@@ -52,4 +59,4 @@ class Note:
     text: str
 
 
-Event = Compiling | Resumed | TrainingProgress | Validated | CheckpointSaved | Note
+Event = Compiling | Resumed | TrainingProgress | Validated | Saving | CheckpointSaved | Note

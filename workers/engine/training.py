@@ -2,8 +2,8 @@
 
 A dispatch runs up to a fixed number of steps inside one XLA program; batches for the next ones are prepared in a thread
 meanwhile. Dispatches end at fixed steps (a pure function of the parameters), and only there is anything reported, saved
-or stopped: so a run that was interrupted and continued gives the same weights and the same curve, bit by bit, on the same
-machine.
+or stopped: so a run that was interrupted and continued gives the same weights and the same curve, bit by bit, on the
+same machine.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from workers.engine.events import (
     Event,
     Note,
     Resumed,
+    Saving,
     TrainingProgress,
     Validated,
 )
@@ -89,7 +90,7 @@ def train(
 
 
 def learning_rate(parameters: RunParameters, step: int) -> float:
-    """Learning rate of a step, counted from 0: linear warm-up, then half a cosine to zero (Loshchilov & Hutter 2017)."""
+    """Learning rate of a step, counted from 0: linear warm-up, then half a cosine (Loshchilov & Hutter 2017)."""
     warm = round(parameters.steps * parameters.warmup_percentage / 100)
     if step < warm:
         return parameters.learning_rate * (step + 1) / warm
@@ -106,7 +107,7 @@ def dispatch_size(parameters: RunParameters, frames: int, labels: int) -> int:
 
 
 def plan(parameters: RunParameters, size: int, begin: int) -> list[tuple[int, int]]:
-    """List the dispatches (first step, steps) after `begin` steps. They end at multiples of `size` and at validations."""
+    """List the dispatches (first step, steps) after `begin` steps: they end at multiples of `size` and validations."""
     interval, steps = parameters.validation_interval, parameters.steps
     ends = sorted({*range(size, steps, size), *range(interval, steps, interval), steps})
     found = []
@@ -244,6 +245,7 @@ class _Training:
         return [*self._model.variables, *self._averaged.variables, *self._optimizer.variables]
 
     def _save(self) -> None:
+        self._report(Saving(self._position.step))
         checkpoints.save(self._folder, self._position, [variable.numpy() for variable in self._variables()])
         self._report(CheckpointSaved(self._position.step))
 

@@ -17,7 +17,7 @@ PREFIX = "edgewise:events:"
 log = logging.getLogger(__name__)
 
 
-def publish(channel: str, event: str, data: dict[str, Any], event_id: int | None = None) -> None:
+def publish(channel: str, event: str, data: Any, event_id: int | None = None) -> None:
     """Tell everyone who watches `channel` (`job:<id>` or `workspace:<id>`)."""
     message = json.dumps({"channel": channel, "event": event, "id": event_id, "data": data})
     try:

@@ -141,11 +141,20 @@ def record_progress(job: Job, *, done: int, total: int, unit: str, message: str 
     values: dict[str, Any] = {
         "progress_done": done, "progress_total": total, "progress_unit": unit, "message": message, "crashes": 0,
     }  # fmt: skip
-    if not _attempt(job).update(**values):
-        raise LeaseLost
+    write_fenced(job, **values)
     for name, value in values.items():
         setattr(job, name, value)
     publish_job(job)
+
+
+def write_fenced(job: Job, **values: Any) -> None:
+    """Write to the row of this attempt, inside the caller's transaction.
+
+    Raises:
+        LeaseLost: the attempt is over; the transaction must not be committed.
+    """
+    if not _attempt(job).update(**values):
+        raise LeaseLost
 
 
 def write_log(job: Job, text: str, level: str = Level.INFO) -> None:

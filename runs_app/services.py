@@ -1,0 +1,271 @@
+"""What users do with projects and runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.files.storage import default_storage
+from django.db import transaction
+from pydantic import ValidationError
+
+from datasets_app.models import Dataset
+from edgewise.accounts.models import User, Workspace
+from edgewise.errors import Conflict, Invalid
+from edgewise.jobs import services as jobs
+from edgewise.spec.fields import explain
+from edgewise.spec.network import NETWORKS
+from edgewise.spec.run import RunParameters
+from runs_app.models import Metric, Project, Run, Series
+
+LONGEST_NAME = 100
+RUNS_TO_ESTIMATE_FROM = 20
+
+
+# --- projects ---------------------------------------------------------------------------------------------------------
+
+
+def create_project(*, workspace: Workspace, user: User, name: str) -> Project:
+    """Make a project.
+
+    Raises:
+        Invalid: the name is missing or taken.
+    """
+    return Project.objects.create(workspace=workspace, created_by=user, name=_project_name(workspace, name))
+
+
+def rename_project(project: Project, name: str) -> None:
+    """Give a project another name."""
+    project.name = _project_name(project.workspace, name, but=project)
+    project.save(update_fields=["name"])
+
+
+def delete_project(project: Project) -> None:
+    """Delete a project with its runs.
+
+    Raises:
+        Conflict: one of its runs is at work, or runs of other projects began from its weights.
+    """
+    with transaction.atomic():
+        # Heirs first: a run is protected while another one names it as its origin.
+        for run in project.runs.order_by("-created_at"):
+            delete_run(run)
+        project.delete()
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+
+def create_run(
+    *, workspace: Workspace, user: User, project: Project, name: str, dataset: Dataset,
+    parameters: Mapping[str, Any], initial_weights: Run | None = None,
+) -> Run:  # fmt: skip
+    """Make a run and queue it ("Optimize"). Parameters that are left out follow from dataset and network.
+
+    Raises:
+        Invalid: a parameter is wrong, the initial weights do not fit, or the name is missing or taken.
+        QueueFull: too many runs wait already.
+    """
+    problems: dict[str, str] = {}
+    try:
+        settings = validated(dataset, parameters)
+    except Invalid as error:
+        problems, settings = error.fields, None
+    if settings is not None and initial_weights is not None:
+        reason = _why_incompatible(initial_weights, settings)
+        if reason:
+            problems["initial_weights"] = f"The weights of “{initial_weights.name}” do not fit: {reason}"
+    try:
+        name = _run_name(project, name)
+    except Invalid as error:
+        problems |= error.fields
+    if problems or settings is None:
+        raise Invalid(problems)
+    with transaction.atomic():
+        run = Run.objects.create(
+            workspace=workspace, created_by=user, project=project, dataset=dataset, name=name,
+            parameters=settings.model_dump(mode="json"), labels=dataset.labels, initial_weights=initial_weights,
+            progress_total=settings.steps, progress_unit="steps",
+        )  # fmt: skip
+        jobs.enqueue(run)
+    return run
+
+
+def rename_run(run: Run, name: str) -> None:
+    """Give a run another name."""
+    run.name = _run_name(run.project, name, but=run)
+    run.save(update_fields=["name"])
+
+
+def cancel_run(run: Run) -> None:
+    """Stop a run, within two seconds. Its best weights so far are kept.
+
+    Raises:
+        Conflict: the run is over.
+    """
+    jobs.request_cancel(run)
+
+
+def resume_run(run: Run) -> None:
+    """Let a run that failed or was cancelled go on from its last checkpoint.
+
+    Raises:
+        Conflict: the run waits or runs, or has succeeded.
+        QueueFull: too many runs wait already.
+    """
+    jobs.requeue(run)
+
+
+def delete_run(run: Run) -> None:
+    """Delete a run with its curves, results, weights and artifacts.
+
+    Raises:
+        Conflict: the run is at work, or other runs began from its weights.
+    """
+    if run.active:
+        raise Conflict(f"“{run.name}” has not ended yet.", "Cancel it first.")
+    heirs = [f"run “{name}”" for name in run.heirs.values_list("name", flat=True)]
+    if heirs:
+        raise Conflict(f"The weights of “{run.name}” are where {', '.join(heirs)} began.", "Delete these first.",
+                       needed_by=heirs)  # fmt: skip
+    names = [f"{run.folder}/{name}" for name in _files(run.folder)]
+    run.delete()
+    transaction.on_commit(lambda: [default_storage.delete(name) for name in names])
+
+
+def _files(folder: str) -> list[str]:
+    try:
+        return default_storage.listdir(folder)[1]
+    except FileNotFoundError:
+        return []
+
+
+# --- the form ---------------------------------------------------------------------------------------------------------
+
+
+def prefill_run(dataset: Dataset, network: Any = "kws-small") -> dict[str, Any]:
+    """Default parameters of a run on a dataset, with those that the network prefers."""
+    chosen = network if isinstance(network, str) and network in NETWORKS else "kws-small"
+    defaults = RunParameters(network=chosen).model_dump(mode="json")
+    defaults |= NETWORKS[chosen].defaults
+    rate = dataset.recipe.sample_rate
+    defaults["sample_rate"] = rate
+    defaults["mel_upper_edge_hertz"] = min(defaults["mel_upper_edge_hertz"], rate / 2)
+    return defaults
+
+
+def validated(dataset: Dataset, parameters: Mapping[str, Any]) -> RunParameters:
+    """Check the parameters of a run on a dataset and fill in the defaults.
+
+    Raises:
+        Invalid: says which are wrong, and why.
+    """
+    defaults = prefill_run(dataset, parameters.get("network", "kws-small"))
+    if "validation_interval" not in parameters:
+        # A short run is validated too: the default must not exceed what the user chose.
+        defaults["validation_interval"] = _at_most(parameters.get("steps"), defaults["validation_interval"])
+    try:
+        settings = RunParameters.model_validate(
+            {**defaults, **parameters, "sample_rate": dataset.recipe.sample_rate}
+        )  # fmt: skip
+    except ValidationError as error:
+        raise Invalid(explain(error, RunParameters)) from error
+    if settings.preprocessing.num_frames(dataset.recipe.clip_samples) < 1:
+        raise Invalid(
+            {"window_size_ms": f"The window is longer than the dataset's clips ({dataset.recipe.clip_duration_ms} ms)."}
+        )
+    return settings
+
+
+def _at_most(steps: Any, interval: int) -> int:
+    try:
+        return max(1, min(int(steps), interval))
+    except (TypeError, ValueError):
+        return interval
+
+
+def initial_weights_choices(
+    workspace: Workspace, dataset: Dataset, network: Any, parameters: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """List earlier runs as initial weights: `run`, whether `compatible`, else the `reason`, and what it `keeps`."""
+    settings = validated(dataset, {**parameters, "network": network or parameters.get("network", "kws-small")})
+    runs = Run.objects.filter(workspace=workspace).exclude(weights_sha256="").order_by("-created_at")
+    choices = []
+    for run in runs.select_related("project"):
+        reason = _why_incompatible(run, settings)
+        keeps = "" if reason else _what_is_kept(run, dataset.labels)
+        choices.append({"run": run, "compatible": not reason, "reason": reason, "keeps": keeps})
+    return sorted(choices, key=lambda choice: not choice["compatible"])
+
+
+def _why_incompatible(run: Run, settings: RunParameters) -> str:
+    if not run.weights_sha256:
+        return "the run has no weights yet."
+    if run.settings.network_spec.stages != settings.network_spec.stages:
+        return f"its network is {_network_name(run.settings)}, not {_network_name(settings)}."
+    before, after = run.settings.preprocessing.model_dump(), settings.preprocessing.model_dump()
+    changed = [RunParameters.model_fields[name].title or name for name in after if before[name] != after[name]]
+    return f"its audio preprocessing differs in {', '.join(changed)}." if changed else ""
+
+
+def _network_name(settings: RunParameters) -> str:
+    return settings.network if isinstance(settings.network, str) else "a custom network"
+
+
+def _what_is_kept(run: Run, labels: list[str]) -> str:
+    new = [label for label in labels if label not in run.labels]
+    if not new:
+        return "Everything is kept."
+    return f"Everything is kept but the readout of {', '.join(new)}, which begins anew."
+
+
+def estimate(dataset: Dataset, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what a network costs on a device, and how long its training will take where earlier runs tell."""
+    settings = validated(dataset, parameters)
+    features = settings.preprocessing.num_features
+    cost = settings.network_spec.cost(features, len(dataset.labels), 1000 / settings.window_stride_ms)
+    speed = _steps_per_second(dataset, settings)
+    return {
+        "labels": dataset.labels,
+        "parameters": cost.parameters,
+        "macs_per_second": cost.macs_per_second,
+        "int8_bytes": cost.int8_bytes,
+        "state_bytes": cost.state_bytes,
+        "expected_seconds": settings.steps / speed if speed else None,
+    }
+
+
+def _steps_per_second(dataset: Dataset, settings: RunParameters) -> float | None:
+    """Speed of the newest earlier run of the same network, batch size and clip duration, on any dataset."""
+    alike = Run.objects.filter(
+        parameters__network=settings.network if isinstance(settings.network, str) else settings.network.model_dump(),
+        parameters__batch_size=settings.batch_size,
+        dataset__parameters__clip_duration_ms=dataset.recipe.clip_duration_ms,
+    )
+    points = Metric.objects.filter(run__in=alike, series=Series.TRAINING, steps_per_second__isnull=False)
+    speeds = sorted(points.order_by("-id").values_list("steps_per_second", flat=True)[:RUNS_TO_ESTIMATE_FROM])
+    return speeds[len(speeds) // 2] if speeds else None
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def _project_name(workspace: Workspace, name: str, but: Project | None = None) -> str:
+    taken = Project.objects.filter(workspace=workspace, name=name.strip()).exclude(pk=but.pk if but else None)
+    return _checked(name, is_taken=taken.exists())
+
+
+def _run_name(project: Project, name: str, but: Run | None = None) -> str:
+    taken = Run.objects.filter(project=project, name=name.strip()).exclude(pk=but.pk if but else None)
+    return _checked(name, is_taken=taken.exists())
+
+
+def _checked(name: str, *, is_taken: bool) -> str:
+    name = name.strip()
+    if not name:
+        raise Invalid({"name": "Give it a name."})
+    if len(name) > LONGEST_NAME:
+        raise Invalid({"name": f"The name can have at most {LONGEST_NAME} characters."})
+    if is_taken:
+        raise Invalid({"name": f"The name “{name}” is taken; choose another."})
+    return name

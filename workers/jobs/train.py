@@ -1,0 +1,311 @@
+"""Train a run and judge it: rows to clips, clips to weights, weights to results."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.db import transaction
+
+from datasets_app import recipe
+from datasets_app.models import Dataset, RawData
+from edgewise import storage
+from edgewise.events.publish import publish, publish_job
+from edgewise.jobs import services
+from edgewise.jobs.models import Level
+from edgewise.spec.dataset import SILENCE, SPLITS
+from runs_app.models import Evaluation, Metric, Prediction, Run, Series
+from workers.attempt import Attempt, Stopped
+from workers.database import retrying
+from workers.engine import events
+from workers.engine.audio import resampled_pack
+from workers.engine.data import Clips, TrainingData, cut_silence, generated_noise, join
+from workers.engine.evaluation import intervals, judge, probabilities
+from workers.engine.weights import TrainedNetwork
+
+WRITE_SECONDS = 0.5
+ROWS_AT_ONCE = 2000
+
+Manifest = dict[str, Any]
+
+
+def run(attempt: Attempt) -> None:
+    """Train, or go on from the last checkpoint; then judge the best weights on the test split."""
+    job = attempt.job
+    assert isinstance(job, Run)
+    attempt.progress(job.progress_done, job.settings.steps, "steps", "Preparing the clips", at_once=True)
+    manifest = _manifest(job)
+    folder = storage.working_folder(f"{job.folder}/checkpoint")
+    data = training_data(job.dataset, manifest, folder)
+    attempt.stop_if_asked()
+
+    # TensorFlow takes seconds to import: what can fail without it has failed by now.
+    attempt.progress(job.progress_done, job.settings.steps, "steps", "Starting TensorFlow", at_once=True)
+    from workers.engine.inference import infer
+    from workers.engine.training import train
+
+    recorder = Recorder(attempt, folder)
+    try:
+        outcome = train(job.settings, data, folder, recorder, attempt.should_stop, _initial(job))
+    finally:
+        recorder.flush()
+    if outcome.best is not None:
+        storage.put_bytes(job.weights_name, outcome.best.to_bytes())
+    if outcome.stopped:
+        retrying(partial(_keep_weights, job, outcome.best))
+        raise Stopped
+    assert outcome.best is not None
+    attempt.progress(outcome.step, job.settings.steps, "steps", "Judging on the test clips", at_once=True)
+    logits = infer(outcome.best, data.test)
+    hits = int(np.sum(logits.argmax(axis=1) == data.test.label))
+    attempt.log(f"Test: {hits} of {len(data.test)} clips are right.")
+    retrying(lambda: _finish(job, manifest, data, outcome.best, logits))
+
+
+# --- clips ------------------------------------------------------------------------------------------------------------
+
+
+def _manifest(job: Run) -> Manifest:
+    """Return the list of the run's clips: made once and kept, so that later changes of the data leave the run as it was."""
+    if job.manifest_sha256:
+        content = storage.local_path(job.manifest_name, job.manifest_sha256).read_bytes()
+        return dict(json.loads(content))
+    manifest = make_manifest(job.dataset)
+    content = json.dumps(manifest, separators=(",", ":")).encode()
+    storage.put_bytes(job.manifest_name, content)
+    job.manifest_sha256 = hashlib.sha256(content).hexdigest()
+    retrying(lambda: Run.objects.filter(pk=job.pk, attempt=job.attempt).update(manifest_sha256=job.manifest_sha256))
+    return manifest
+
+
+def make_manifest(dataset: Dataset) -> Manifest:
+    """List a dataset's clips: id, offset, length, sample rate, label and split of each, and the noise."""
+    raw_data: RawData = dataset.raw_data
+    members = [
+        [str(one.clip_id), one.offset, one.length, one.sample_rate, one.label, SPLITS.index(one.split)]
+        for one in recipe.members(raw_data, dataset.recipe)
+    ]
+    noise = [
+        [str(clip.pk), clip.offset, clip.length, clip.sample_rate] for clip in recipe.noise(raw_data, dataset.recipe)
+    ]
+    counts = dict(recipe.label_counts(raw_data, dataset.recipe))
+    return {
+        "pack": raw_data.pack,
+        "sha256": raw_data.pack_sha256,
+        "clips": sorted(members),
+        "noise": sorted(noise),
+        "silence": counts.get(SILENCE, {}),
+    }
+
+
+def training_data(dataset: Dataset, manifest: Manifest, folder: Path) -> TrainingData:
+    """Map the clips of a manifest into memory, resampled where the dataset asks for another rate."""
+    settings = dataset.recipe
+    pack = storage.local_path(manifest["pack"], manifest["sha256"])
+    clips, noise = manifest["clips"], manifest["noise"]
+    stretches = [(row[1], row[2], row[3]) for row in [*clips, *noise]]
+    places = [(offset, length) for offset, length, _ in stretches]
+    if any(rate != settings.sample_rate for _, _, rate in stretches):
+        pack, places = resampled_pack(pack, stretches, settings.sample_rate, folder)
+    rows = [(0, *place, clip[4]) for place, clip in zip(places, clips, strict=False)]
+    table = Clips.of((pack,), rows)
+    noises = Clips.of((pack,), [(0, *place, 0) for place in places[len(clips) :]])
+    if not len(noises):
+        noises = generated_noise(folder, settings.sample_rate)
+    splits = np.array([clip[5] for clip in clips])
+    found = {name: table.select(np.flatnonzero(splits == index)) for index, name in enumerate(SPLITS)}
+    if SILENCE in settings.labels:
+        label = settings.labels.index(SILENCE)
+        silence = cut_silence(noises, manifest["silence"], label, settings.clip_samples, settings.seed)
+        found = {name: join(found[name], silence[name]) for name in SPLITS}
+    return TrainingData(
+        tuple(settings.labels), settings.sample_rate, settings.clip_samples, found["train"], found["validation"],
+        found["test"], noises,
+    )  # fmt: skip
+
+
+def _initial(job: Run) -> TrainedNetwork | None:
+    earlier = job.initial_weights
+    if earlier is None:
+        return None
+    return TrainedNetwork.load(storage.local_path(earlier.weights_name, earlier.weights_sha256))
+
+
+# --- what the engine reports ------------------------------------------------------------------------------------------
+
+
+class Recorder:
+    """Write what the engine reports to PostgreSQL, in batches, and tell everyone who watches.
+
+    Every batch is one transaction that carries the attempt, and everything up to a checkpoint is written before the
+    checkpoint is: so after a crash the curve has neither a gap nor a step twice.
+    """
+
+    def __init__(self, attempt: Attempt, folder: Path) -> None:
+        self._attempt = attempt
+        self._run: Run = attempt.job  # type: ignore[assignment]
+        self._folder = folder
+        self._points: list[Metric] = []
+        self._changes: dict[str, Any] = {}
+        self._written = time.monotonic()
+        self._began = time.monotonic()
+        self._seconds_before = self._run.training_seconds
+
+    def __call__(self, event: events.Event) -> None:
+        """Take one event of the engine."""
+        match event:
+            case events.Compiling():
+                done = self._run.progress_done
+                self._attempt.progress(done, self._run.settings.steps, "steps", "Compiling", at_once=True)
+            case events.Resumed(step):
+                self._rewind(step)
+            case events.Note(text):
+                self._attempt.log(text)
+            case events.TrainingProgress():
+                self._train(event)
+            case events.Validated():
+                self._validate(event)
+            case events.Saving():
+                self.flush()
+            case events.CheckpointSaved():
+                storage.share_folder(f"{self._run.folder}/checkpoint", self._folder)
+
+    def flush(self) -> None:
+        """Write what has been gathered."""
+        if not self._points:
+            return
+        self._changes["training_seconds"] = self._seconds_before + time.monotonic() - self._began
+        retrying(self._write)
+        points = [_point(metric) for metric in self._points]
+        publish(f"job:{self._run.pk}", "metrics", points, self._points[-1].pk)
+        self._run.progress_done = self._points[-1].step
+        self._run.message = ""
+        publish_job(self._run)
+        self._points, self._changes, self._written = [], {}, time.monotonic()
+
+    def _write(self) -> None:
+        with transaction.atomic():
+            services.write_fenced(
+                self._run, progress_done=self._points[-1].step, message="", crashes=0, **self._changes
+            )  # fmt: skip
+            Metric.objects.bulk_create(
+                self._points, update_conflicts=True, unique_fields=["run", "series", "step"],
+                update_fields=["loss", "accuracy", "learning_rate", "steps_per_second"],
+            )  # fmt: skip
+
+    def _train(self, event: events.TrainingProgress) -> None:
+        self._points.append(Metric(run=self._run, series=Series.TRAINING, **asdict(event)))
+        if time.monotonic() - self._written >= WRITE_SECONDS:
+            self.flush()
+
+    def _validate(self, event: events.Validated) -> None:
+        point = Metric(
+            run=self._run, series=Series.VALIDATION, step=event.step, loss=event.loss, accuracy=event.accuracy
+        )
+        self._points.append(point)
+        if event.best:
+            self._changes |= {"best_step": event.step, "best_accuracy": event.accuracy}
+        self.flush()
+        mark = ", the best so far" if event.best else ""
+        self._attempt.log(
+            f"Step {event.step:,}: validation accuracy {event.accuracy:.2%}, loss {event.loss:.4f}{mark}."
+        )
+
+    def _rewind(self, step: int) -> None:
+        retrying(partial(self._forget_after, step))
+        publish(f"job:{self._run.pk}", "rewind", {"step": step})
+        self._attempt.log(f"Going on from the checkpoint at step {step:,}.", Level.WARNING)
+
+    def _forget_after(self, step: int) -> None:
+        with transaction.atomic():
+            services.write_fenced(self._run, progress_done=step)
+            Metric.objects.filter(run=self._run, step__gt=step).delete()
+        self._run.progress_done = step
+
+
+def _point(metric: Metric) -> dict[str, Any]:
+    return {
+        "series": str(metric.series), "step": metric.step, "loss": metric.loss, "accuracy": metric.accuracy,
+        "learning_rate": metric.learning_rate, "steps_per_second": metric.steps_per_second,
+    }  # fmt: skip
+
+
+# --- the end ----------------------------------------------------------------------------------------------------------
+
+
+def _keep_weights(job: Run, best: TrainedNetwork | None) -> None:
+    if best is not None:
+        services.write_fenced(job, weights_sha256=_sha256(best))
+
+
+def _finish(job: Run, manifest: Manifest, data: TrainingData, best: TrainedNetwork, logits: Any) -> None:
+    report = judge(logits, data.test.label, data.labels)
+    spread = intervals(logits, data.test.label, len(data.labels))
+    with transaction.atomic():
+        services.succeed(job, weights_sha256=_sha256(best), message="", progress_done=job.settings.steps)
+        Evaluation.objects.update_or_create(
+            run=job,
+            defaults={
+                "clips": report.clips,
+                "accuracy": report.accuracy.value,
+                "balanced_accuracy": report.balanced_accuracy,
+                "loss": report.loss,
+                "confusion": report.confusion.tolist(),
+                "report": {
+                    "intervals": {
+                        "accuracy": [report.accuracy.low, report.accuracy.high],
+                        **{name: [interval.low, interval.high] for name, interval in spread.items()},
+                    },
+                    "labels": [asdict(label) for label in report.labels],
+                },
+            },
+        )
+        job.predictions.all().delete()
+        Prediction.objects.bulk_create(_predictions(job, manifest, data, logits), batch_size=ROWS_AT_ONCE)
+
+
+def _predictions(job: Run, manifest: Manifest, data: TrainingData, logits: Any) -> list[Prediction]:
+    """Trace each test clip back to its recording; silence is a stretch of a noise recording."""
+    silence = data.labels.index(SILENCE) if SILENCE in data.labels else -1
+    rows = []
+    for index, (label, scores) in enumerate(zip(data.test.label, probabilities(logits), strict=True)):
+        origin = int(data.test.origin[index])
+        source, offset, length = _heard(manifest, data, index, origin, is_silence=int(label) == silence)
+        if source is not None:
+            rows.append(
+                Prediction(
+                    run=job,
+                    clip_id=source,
+                    offset=offset,
+                    length=length,
+                    label=int(label),
+                    predicted=int(scores.argmax()),
+                    scores=[round(float(score), 5) for score in scores],
+                )
+            )
+    return rows
+
+
+def _heard(
+    manifest: Manifest, data: TrainingData, index: int, origin: int, *, is_silence: bool
+) -> tuple[str | None, int, int]:
+    """Return the recording, and the stretch of it (at its own rate), that test clip `index` is."""
+    if not is_silence:
+        clip = manifest["clips"][origin]
+        return clip[0], 0, clip[2]
+    if not manifest["noise"]:
+        return None, 0, 0
+    recording = manifest["noise"][origin]
+    scale = recording[3] / data.sample_rate
+    offset = int((data.test.offset[index] - data.noise.offset[origin]) * scale)
+    return recording[0], offset, int(data.test.length[index] * scale)
+
+
+def _sha256(network: TrainedNetwork) -> str:
+    return hashlib.sha256(network.to_bytes()).hexdigest()
