@@ -21,6 +21,7 @@ class Built:
 
     path: Path
     proofs: tuple[Proof, ...]
+    stages: int
 
     @property
     def accuracy(self) -> float:
@@ -64,4 +65,4 @@ def build(
         report(stages - 1, stages, "Packing")
         artifact.describe(folder, trained, evidence, tuple(proofs), origin)
         artifact.pack(folder, target)
-    return Built(target, tuple(proofs))
+    return Built(target, tuple(proofs), stages)

@@ -11,12 +11,14 @@ import copy
 import itertools
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from google.protobuf.message import Message
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+Rename = Callable[[str], str]
 
 NUMBERED = re.compile(r"(?P<stem>.+_)(?P<number>\d+)")
 
@@ -30,45 +32,49 @@ def canonicalize(folder: Path) -> None:
     saved = SavedModel.FromString(graph.read_bytes())
     for meta_graph in saved.meta_graphs:
         library = meta_graph.graph_def.library
-        _rename(saved, _canonical_names(function.signature.name for function in library.function))
+        _rename_in(saved, _renumber(function.signature.name for function in library.function))
         library.function.sort(key=lambda function: function.signature.name)
     part = graph.with_suffix(".part")
     part.write_bytes(saved.SerializeToString(deterministic=True))
     os.replace(part, graph)
 
 
-def _canonical_names(names: Iterable[str]) -> dict[str, str]:
-    """Number functions of one stem from 0, in the order in which they were made."""
+def _renumber(names: Iterable[str]) -> Rename:
+    """Return what renames functions in a text: those of one stem are numbered from 0, in the order of their making."""
     matches = sorted((match for name in names if (match := NUMBERED.fullmatch(name))), key=_made)
     groups = itertools.groupby(matches, key=lambda match: match["stem"])
-    return {match[0]: f"{stem}{number}" for stem, group in groups for number, match in enumerate(group)}
+    renamed = {match[0]: f"{stem}{number}" for stem, group in groups for number, match in enumerate(group)}
+    # The names of a loop's arguments contain those of its functions.
+    anywhere = re.compile("|".join(f"{re.escape(name)}(?!\\d)" for name in renamed))
+    return lambda text: anywhere.sub(lambda found: renamed[found[0]], text)
 
 
 def _made(match: re.Match[str]) -> tuple[str, int]:
     return match["stem"], int(match["number"])
 
 
-def _rename(message: Message, names: dict[str, str]) -> None:
-    """Replace each text in `message`, at any depth, that is a key of `names`."""
+def _rename_in(message: Message, rename: Rename) -> None:
+    """Rename in each text of `message`, at any depth."""
     for field, value in message.ListFields():
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
-            _rename_map(value, names)
+            _rename_in_map(value, rename)
         elif field.message_type is not None:
             for item in value if field.is_repeated else [value]:
-                _rename(item, names)
+                _rename_in(item, rename)
         elif field.type == field.TYPE_STRING and field.is_repeated:
-            value[:] = [names.get(item, item) for item in value]
+            value[:] = [rename(item) for item in value]
         elif field.type == field.TYPE_STRING:
-            setattr(message, field.name, names.get(value, value))
+            setattr(message, field.name, rename(value))
 
 
-def _rename_map(entries: Any, names: dict[str, str]) -> None:
+def _rename_in_map(entries: Any, rename: Rename) -> None:
     before = {key: copy.deepcopy(value) for key, value in entries.items()}
     # A new key can be another entry's old one, so none may be left.
     entries.clear()
     for key, value in before.items():
+        place = rename(key) if isinstance(key, str) else key
         if isinstance(value, Message):
-            _rename(value, names)
-            entries[names.get(key, key)].CopyFrom(value)
+            _rename_in(value, rename)
+            entries[place].CopyFrom(value)
         else:
-            entries[names.get(key, key)] = names.get(value, value)
+            entries[place] = rename(value) if isinstance(value, str) else value

@@ -10,10 +10,15 @@ from rest_framework.request import Request
 RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
 
 
-def ranged(request: HttpRequest | Request, content: bytes, content_type: str) -> HttpResponse:
-    """Answer `content`, or the one range of it that was asked for."""
+def ranged(request: HttpRequest | Request, content: bytes, content_type: str, etag: str = "") -> HttpResponse:
+    """Answer `content`, or the one range of it that was asked for.
+
+    Args:
+        etag: entity tag of the content, in quotes; a range of other content (`If-Range`) is answered with the whole.
+    """
     size = len(content)
-    wanted = RANGE.match(request.headers.get("Range", ""))
+    is_same = request.headers.get("If-Range", etag) == etag
+    wanted = RANGE.match(request.headers.get("Range", "")) if is_same else None
     response = HttpResponse(content, content_type=content_type)
     if wanted and any(wanted.groups()):
         first, last = _bounds(wanted[1], wanted[2], size)

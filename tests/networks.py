@@ -1,0 +1,54 @@
+"""Networks and clips for tests, made in a moment from a seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgewise.spec.network import NETWORKS
+from edgewise.spec.run import RunParameters
+from workers.engine import networks
+from workers.engine.data import Clips
+from workers.engine.weights import TrainedNetwork
+
+LABELS = ("<silence>", "<unknown>", "up", "down", "left")
+CLIP_SAMPLES = 8000
+
+
+def random_network(name: str, seed: int = 0, **preprocessing: float) -> TrainedNetwork:
+    """Make a network of that name with random weights, for half a second of audio."""
+    spec = NETWORKS[name]
+    parameters = RunParameters(**{"network": name, **spec.defaults, **preprocessing}).preprocessing
+    frames = parameters.num_frames(CLIP_SAMPLES)
+    model = networks.build(spec, frames, parameters.num_features, len(LABELS))
+    generator = np.random.default_rng(seed)
+    arrays = {place: _disturbed(array, place, generator) for place, array in sorted(networks.arrays_of(model).items())}
+    return TrainedNetwork(spec, parameters, LABELS, CLIP_SAMPLES, arrays)
+
+
+def _disturbed(array: npt.NDArray[np.float32], place: str, generator: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Let no weight stay at its initial value; features are scaled as after training."""
+    if place == "input.mean":
+        return generator.normal(-4, 1, array.shape).astype(np.float32)
+    if place == "input.variance":
+        return generator.uniform(2, 6, array.shape).astype(np.float32)
+    if place.endswith("kernel"):
+        return generator.normal(0, 1 / np.sqrt(len(array)), array.shape).astype(np.float32)
+    return np.abs(array + generator.normal(0, 0.1, array.shape)).astype(np.float32)
+
+
+def random_audio(clips: int, samples: int, seed: int = 0) -> npt.NDArray[np.float32]:
+    """Make broadband audio (clips, samples): noise at levels from -40 to -10 dB."""
+    generator = np.random.default_rng(seed)
+    level = 10 ** (generator.uniform(-40, -10, (clips, 1)) / 20)
+    return np.asarray(np.clip(level * generator.standard_normal((clips, samples)), -1, 1), dtype=np.float32)
+
+
+def random_clips(folder: Path, count: int = 30, samples: int = CLIP_SAMPLES, seed: int = 0) -> Clips:
+    """Write a pack of noise and return its clips, labelled in turn."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pack = folder / "noise.pcm"
+    pack.write_bytes(np.round(random_audio(count, samples, seed) * 32767).astype("<i2").tobytes())
+    return Clips.of((pack,), [(0, row * samples, samples, row % len(LABELS)) for row in range(count)])

@@ -1,0 +1,108 @@
+"""What lies in artifact.zip, and that the same input gives the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from edgewise.spec.run import AudioPreprocessing
+from tests.networks import LABELS, random_clips, random_network
+from workers.engine.data import Clips
+from workers.export.artifact import Origin
+from workers.export.build import Built, build
+from workers.export.forms import FORMATS
+
+ORIGIN = Origin("1.2.3", "run-id", "dataset-id", "ab" * 32, 7, "Noise of a generator, free of rights.")
+ALWAYS = {"parameters.json", "README.md", "labels.txt", "golden.npz", "try_it.py"}
+SAVED_MODEL = {"saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"}
+TFLITE = {"model.tflite", "feature_extractor.tflite"}
+HELD = {"binary": SAVED_MODEL | TFLITE, "savedmodel": SAVED_MODEL, "tflite": TFLITE}
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
+    return random_clips(tmp_path_factory.mktemp("clips"))
+
+
+def made(format_name: str, clips: Clips, folder: Path, name: str = "kws-small") -> Built:
+    return build(format_name, random_network(name), clips, ORIGIN, folder / "artifact.zip", lambda *_: None)
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_the_archive_holds_the_format_and_what_belongs_to_it(format_name: str, clips: Clips, tmp_path: Path) -> None:
+    with zipfile.ZipFile(made(format_name, clips, tmp_path).path) as archive:
+        names = archive.namelist()
+    assert set(names) == ALWAYS | HELD[format_name]
+    assert names == sorted(names)
+    assert [path.name for path in tmp_path.iterdir()] == ["artifact.zip"]
+
+
+def test_parameters_hold_what_the_client_reads_and_what_it_ignores(clips: Clips, tmp_path: Path) -> None:
+    built = made("tflite", clips, tmp_path)
+    with zipfile.ZipFile(built.path) as archive:
+        parameters = json.loads(archive.read("parameters.json"))
+        labels = archive.read("labels.txt").decode().splitlines()
+    assert set(parameters) == {
+        "preprocessing", "model", "postprocessing", "version", "labels", "threshold", "edgewise"
+    }  # fmt: skip
+    assert set(parameters["preprocessing"]) == set(AudioPreprocessing.model_fields)
+    assert parameters["model"] == {
+        "type": "kws", "return_sequences": False, "n_unroll": 1, "input_shape": [None, 40],
+        "output_shape": [None, 5], "state_shapes": [1, 168, 224],
+    }  # fmt: skip
+    assert parameters["postprocessing"] == {}
+    assert parameters["version"] == {"nengo-edge": "24.3.6"}
+    assert parameters["labels"] == labels == list(LABELS)
+    assert parameters["edgewise"] == {
+        "version": "1.2.3", "run": "run-id", "dataset": "dataset-id", "weights_sha256": "ab" * 32,
+        "accuracy": round(built.accuracy, 6), "seed": 7,
+    }  # fmt: skip
+
+
+def test_the_golden_clips_are_what_the_network_heard(clips: Clips, tmp_path: Path) -> None:
+    with zipfile.ZipFile(made("tflite", clips, tmp_path).path) as archive:
+        archive.extractall(tmp_path)
+    golden = np.load(tmp_path / "golden.npz")
+    assert golden["audio"].shape == (10, 8000)
+    assert golden["features"].shape == (10, 24, 40)
+    assert golden["logits"].shape == (10, len(LABELS))
+    assert np.array_equal(golden["audio"][0], clips.around(0, 0, 8000))
+
+
+def test_the_readme_says_how_to_run_it_how_well_it_hears_and_under_which_licences(clips: Clips, tmp_path: Path) -> None:
+    with zipfile.ZipFile(made("binary", clips, tmp_path, "kws-reference").path) as archive:
+        text = archive.read("README.md").decode()
+    for expected in ("TFLiteRunner", "try_it.py", *LABELS, "all 30 test clips", ORIGIN.data_licence, "Apache-2.0",
+                     "keras-lmu's licence"):  # fmt: skip
+        assert expected in text
+
+
+def test_the_same_input_gives_the_same_bytes_in_a_process_with_another_past(clips: Clips, tmp_path: Path) -> None:
+    """TensorFlow numbers its functions through the life of a process; here one is new and one is not."""
+    tf.function(lambda x: x + 1)(tf.constant(1.0))
+    here = made("binary", clips, tmp_path).path.read_bytes()
+    code = (
+        "import hashlib, sys; from pathlib import Path\n"
+        "from tests.unit.export.test_artifact import made, random_clips\n"
+        "folder = Path(sys.argv[1]); clips = random_clips(folder / 'clips')\n"
+        "print(hashlib.sha256(made('binary', clips, folder).path.read_bytes()).hexdigest())"
+    )
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", code, elsewhere], capture_output=True, text=True, check=True, env=_environment()
+    )
+    assert done.stdout.split()[-1] == hashlib.sha256(here).hexdigest()
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

@@ -1,0 +1,95 @@
+"""Build an artifact: weights to files, files to proof, proof to `artifact.zip`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+
+from django.conf import settings
+
+import edgewise
+from datasets_app.models import Origin as DataOrigin
+from deploy_app.models import Artifact
+from edgewise import storage
+from runs_app.models import Run
+from workers.attempt import Attempt
+from workers.engine.data import Clips
+from workers.engine.errors import EngineError
+from workers.engine.weights import TrainedNetwork
+from workers.jobs.train import training_data
+
+LICENCES = {
+    DataOrigin.SPEECH_COMMANDS: "Speech Commands (Pete Warden, Google), CC BY 4.0.",
+    DataOrigin.SYNTHETIC: "spoken by a program (eSpeak NG); no licence is known to bind them.",
+    DataOrigin.UPLOADED: "uploaded by the users of this Edgewise; their licence is what those who made them grant.",
+    DataOrigin.RECORDED: "recorded by the users of this Edgewise; their licence is what the speakers grant.",
+}
+
+
+def run(attempt: Attempt) -> None:
+    """Build it. The file is stored before the row says so: an attempt that dies between is made again, bit by bit."""
+    job = attempt.job
+    assert isinstance(job, Artifact)
+    attempt.progress(0, 0, "stages", "Reading the weights and the test clips", at_once=True)
+    trained = _trained(job)
+    test = _test_clips(job.run)
+    attempt.stop_if_asked()
+
+    # TensorFlow takes seconds to import: what can fail without it has failed by now.
+    attempt.progress(0, 0, "stages", "Starting TensorFlow", at_once=True)
+    from workers.export.artifact import Origin
+    from workers.export.build import build
+
+    def report(done: int, total: int, message: str) -> None:
+        attempt.stop_if_asked()
+        attempt.progress(done, total, "stages", message, at_once=True)
+
+    origin = Origin(
+        version=edgewise.__version__,
+        run=str(job.run_id),
+        dataset=str(job.run.dataset_id),
+        weights_sha256=job.weights_sha256,
+        seed=job.run.settings.seed,
+        data_licence=LICENCES[DataOrigin(job.run.dataset.raw_data.origin)],
+    )
+    with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR, prefix="artifact-") as folder:
+        built = build(job.format, trained, test, origin, Path(folder) / "artifact.zip", report)
+        content = built.path.read_bytes()
+    for proof in built.proofs:
+        attempt.log(
+            f"{proof.form}: accuracy {proof.report.accuracy.value:.2%} on {proof.report.clips:,} test clips; largest "
+            f"difference of a score to the trained network's {proof.largest_difference:.0e}."
+        )
+    storage.put_bytes(job.file_name, content)
+    attempt.succeed(
+        size=len(content), sha256=hashlib.sha256(content).hexdigest(), accuracy=built.accuracy, message="",
+        progress_done=built.stages, progress_total=built.stages,
+    )  # fmt: skip
+
+
+def _trained(job: Artifact) -> TrainedNetwork:
+    """Read the weights that were asked for, and no others."""
+    path = storage.local_path(job.run.weights_name, job.weights_sha256)
+    if hashlib.sha256(path.read_bytes()).hexdigest() != job.weights_sha256:
+        raise EngineError(
+            "weights-changed",
+            "The run has other weights now than when this artifact was asked for.",
+            "Go back to the Deploy page and download the model again.",
+        )
+    trained = TrainedNetwork.load(path)
+    if list(trained.labels) != job.run.labels:
+        raise EngineError(
+            "labels-differ",
+            f"The weights were trained for the labels {', '.join(trained.labels)}, but the run is for "
+            f"{', '.join(job.run.labels)}.",
+            "Train the run again.",
+        )
+    return trained
+
+
+def _test_clips(trained_run: Run) -> Clips:
+    manifest = json.loads(storage.local_path(trained_run.manifest_name, trained_run.manifest_sha256).read_bytes())
+    folder = storage.working_folder(f"{trained_run.folder}/checkpoint")
+    return training_data(trained_run.dataset, manifest, folder).test
