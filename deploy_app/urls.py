@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from deploy_app import views
 
 app_name = "deploy"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("runs/<uuid:run_id>/deploy", views.page, name="page"),
+    path("artifacts/<uuid:artifact_id>/", views.build, name="build"),
+    path("artifacts/<uuid:artifact_id>/cancel", views.cancel, name="cancel"),
+    path("artifacts/<uuid:artifact_id>/delete", views.delete, name="delete"),
+]

@@ -19,11 +19,11 @@ from runs_app.queries import Curves
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif'
 LIGHT = {
     "ink": "#14181b", "quiet": "#566069", "line": "#e1e6e8", "paper": "#ffffff", "train": "#006a75",
-    "validation": "#b25d00", "muted": ["#f5f7f7", "#c3ccd1"], "errors": ["#ffffff", "#e08a2e", "#8a3b00"],
+    "validation": "#b25d00", "muted": ["#f5f7f7", "#c3ccd1"], "errors": ["#fdf1e2", "#e08a2e", "#8a3b00"],
 }  # fmt: skip
 DARK = {
     "ink": "#e9edef", "quiet": "#9ba7af", "line": "#2b3237", "paper": "#111416", "train": "#4fc4ce",
-    "validation": "#e59a4a", "muted": ["#191d20", "#3d474e"], "errors": ["#111416", "#a85f14", "#ffc27d"],
+    "validation": "#e59a4a", "muted": ["#191d20", "#3d474e"], "errors": ["#35240f", "#a85f14", "#ffc27d"],
 }  # fmt: skip
 MOST_CELLS_WITH_NUMBERS = 40
 

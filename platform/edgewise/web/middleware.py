@@ -1,8 +1,9 @@
-"""Errors that a view let pass become pages."""
+"""Pages travel compressed, and errors that a view let pass become pages."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
 from django.shortcuts import render
 from django.utils.deprecation import MiddlewareMixin
 
@@ -22,3 +23,11 @@ class UserErrorPages(MiddlewareMixin):
         response = render(request, "components/error.html", {"error": error}, status=error.status)
         response.headers.update({"HX-Retarget": "#messages", "HX-Reswap": "beforeend"})
         return response
+
+
+class CompressedPages(GZipMiddleware):
+    """Compress pages and JSON. Streams go as they are: live events would wait in the compressor's buffer."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Compress what is whole."""
+        return response if response.streaming else super().process_response(request, response)

@@ -1,0 +1,89 @@
+"""Progress, results and live parts of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.world import World
+from edgewise.events.publish import publish
+from edgewise.jobs.presentation import snapshot
+from runs_app.models import Run
+
+SignIn = Callable[[Page, str], None]
+POINTS = "() => document.getElementById('curves').data.map((trace) => trace.x.length)"
+
+
+def test_curves_grow_live_and_rewind(page: Page, world: World, sign_in: SignIn) -> None:
+    sign_in(page, world.reader)
+    with page.expect_response(lambda answer: answer.url.partition("?")[0].endswith(f"{world.running.pk}/events")):
+        page.goto(world.pages["progress"])
+    page.wait_for_function("() => document.getElementById('curves').data")
+    assert page.evaluate(POINTS) == [40, 4, 40, 4, 1]
+    channel = f"job:{world.running.pk}"
+    point = {"series": "training", "step": 410, "loss": 0.2, "accuracy": 0.9, "learning_rate": 5e-4,
+             "steps_per_second": 33.3}  # fmt: skip
+    publish(channel, "metrics", [point, {**point, "series": "validation"}], 10**9)  # type: ignore[arg-type]
+    page.wait_for_function("() => document.getElementById('curves').data[0].x.length === 41")
+    expect(page.locator("[data-fact=rate]")).to_have_text("33.3")
+    publish(channel, "rewind", {"step": 300}, 10**9 + 1)
+    page.wait_for_function("() => document.getElementById('curves').data[0].x.length === 30")
+    line = {"id": 10**9, "time": "2026-01-01T12:00:00+00:00", "level": "info", "text": "Something new"}
+    publish(channel, "log", line)
+    expect(page.get_by_text("Something new")).to_be_visible()
+
+
+def test_the_log_is_folded_to_twenty_lines(page: Page, world: World, sign_in: SignIn) -> None:
+    sign_in(page, world.reader)
+    page.goto(f"/runs/{world.finished.pk}/progress")
+    expect(page.get_by_text("Line 9", exact=True)).to_be_hidden()
+    page.get_by_role("button", name="Show 10 earlier lines").click()
+    expect(page.get_by_text("Line 9", exact=True)).to_be_visible()
+
+
+def test_a_row_of_the_list_follows_its_run(page: Page, world: World, sign_in: SignIn) -> None:
+    sign_in(page, world.reader)
+    with page.expect_response("**/api/v1/events"):
+        page.goto("/runs/")
+    row = page.locator(f"#run-{world.running.pk}")
+    expect(row).to_contain_text("400 / 1,000")
+    now = snapshot(Run(pk=world.running.pk, state="running", progress_done=450, progress_total=1000))
+    publish(f"workspace:{world.running.workspace_id}", "job", {**now, "progress": {**now["progress"], "done": 450}})
+    expect(row).to_contain_text("450 / 1,000")
+
+
+def test_the_matrix_can_count_or_weigh(page: Page, world: World, sign_in: SignIn) -> None:
+    sign_in(page, world.reader)
+    page.goto(world.pages["results"])
+    page.locator("#matrix .main-svg").first.wait_for()
+    expect(page.get_by_role("heading", name="1 of 71 test clips were heard wrong")).to_be_visible()
+    page.get_by_role("button", name="% of row").click()
+    expect(page.get_by_role("button", name="% of row")).to_have_attribute("aria-pressed", "true")
+    assert page.locator("#matrix").get_by_text("100%").count() > 0
+
+
+def test_the_clips_behind_an_error_can_be_heard(page: Page, world: World, sign_in: SignIn) -> None:
+    sign_in(page, world.reader)
+    page.goto(world.pages["results"])
+    page.get_by_role("button", name="Listen").click()
+    expect(page.get_by_role("heading", name="up heard as down: 1 clip")).to_be_visible()
+    expect(page.locator("audio")).to_have_count(1)
+
+
+def test_the_table_by_label_sorts(page: Page, world: World, sign_in: SignIn) -> None:
+    sign_in(page, world.reader)
+    page.goto(world.pages["results"])
+    page.get_by_role("button", name="Label").click()
+    first = page.locator("table[data-sortable] tbody tr").first
+    expect(first).to_contain_text("<silence>")
+    page.get_by_role("button", name="Label").click()
+    expect(first).to_contain_text("up")
+
+
+def test_deploying_is_greyed_with_its_reason(page: Page, world: World, sign_in: SignIn) -> None:
+    sign_in(page, world.reader)
+    page.goto("/runs/")
+    queued = page.get_by_role("row", name="Run that is queued")
+    expect(queued.get_by_role("button", name="Deploy Run that is queued: ")).to_have_attribute("aria-disabled", "true")
+    expect(page.get_by_role("link", name="Deploy Run that is succeeded")).to_be_visible()

@@ -1,0 +1,132 @@
+"""The tutorial, click by click, on real workers: from raw audio to `artifact.zip`."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import struct
+import wave
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.world import World
+
+SignIn = Callable[[Page, str], None]
+KEYWORDS = ["up", "down", "left", "right", "stop"]
+WORDS = [*KEYWORDS, "yes", "no"]
+RATE = 16000
+CLIPS = 60
+MINUTE = 60_000
+
+
+@pytest.fixture
+def speech_commands(tmp_path: Path) -> Path:
+    """A folder in the layout of Speech Commands: each "word" is a chord of its own with some noise."""
+    chance = random.Random(0)
+    folder = tmp_path / "speech_commands"
+    for index, word in enumerate(WORDS):
+        (folder / word).mkdir(parents=True)
+        for number in range(CLIPS):
+            pitch = 220 * 2 ** (index / 3) * chance.uniform(0.97, 1.03)
+            _write(folder / word / f"{number:08x}_nohash_0.wav", pitch, chance)
+    (folder / "_background_noise_").mkdir()
+    _write(folder / "_background_noise_" / "hiss.wav", 0, chance, seconds=5)
+    return folder
+
+
+def _write(path: Path, pitch: float, chance: random.Random, seconds: int = 1) -> None:
+    samples = [
+        int(8000 * math.sin(2 * math.pi * pitch * n / RATE) * math.sin(math.pi * n / RATE)) + chance.randrange(-300, 300)
+        for n in range(seconds * RATE)
+    ]
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        file.writeframes(struct.pack(f"<{len(samples)}h", *samples))
+
+
+@pytest.mark.timeout(900)
+def test_the_tutorial(
+    page: Page, world: World, workers: None, sign_in: SignIn, speech_commands: Path, tmp_path: Path
+) -> None:
+    sign_in(page, world.operator)
+    _import(page, speech_commands)
+    _set_up_the_dataset(page)
+    _test_run(page)
+    _full_run(page)
+    _deploy(page, tmp_path / "artifact.zip")
+
+
+def _import(page: Page, folder: Path) -> None:
+    page.get_by_role("link", name="Import Speech Commands").click()
+    page.get_by_label("Archive or folder").fill(str(folder))
+    page.get_by_role("button", name="Import").click()
+    heading = page.get_by_role("region", name="SpeechCommands v2")
+    expect(heading.get_by_role("link", name="New dataset")).to_be_visible(timeout=2 * MINUTE)
+
+
+def _set_up_the_dataset(page: Page) -> None:
+    page.get_by_role("link", name="Datasets", exact=True).click()
+    page.get_by_role("region", name="SpeechCommands v2").get_by_role("link", name="New dataset").click()
+    page.get_by_label("Name").fill("Directions")
+    page.get_by_label("Search keywords").fill("up, down, left, right, stop")
+    page.get_by_label("Search keywords").press("Enter")
+    expect(page.locator("#counts tbody th")).to_have_text(["<silence>", "<unknown>", *KEYWORDS])
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("row", name="Directions")).to_be_visible()
+
+
+def _test_run(page: Page) -> None:
+    page.get_by_role("link", name="Runs", exact=True).click()
+    page.get_by_role("link", name="Create new project").first.click()
+    page.get_by_label("Name").fill("Directions")
+    page.get_by_role("button", name="Create").click()
+    page.get_by_role("region", name="Directions").get_by_role("link", name="+KWS").click()
+    page.get_by_label("Name").fill("Directions test 1")
+    page.get_by_role("radio", name="kws-large").check()
+    page.get_by_label("Training steps").fill("200")
+    page.get_by_label("Validation interval").fill("50")
+    page.get_by_role("button", name="Optimize").click()
+    expect(page.get_by_role("heading", name="Directions test 1")).to_be_visible()
+    # The page was opened before the first step: all that it shows at the end came live.
+    expect(page.locator("#run-head .state")).to_have_text("Succeeded", timeout=5 * MINUTE)
+    page.wait_for_function("() => document.getElementById('curves').data[3].x.at(-1) === 200")
+    page.get_by_role("link", name="Results").click()
+    expect(page.get_by_text("Balanced accuracy")).to_be_visible()
+    page.locator("#matrix .main-svg").first.wait_for()
+
+
+def _full_run(page: Page) -> None:
+    page.get_by_role("link", name="Runs", exact=True).first.click()
+    page.get_by_role("region", name="Directions").get_by_role("link", name="+KWS").click()
+    page.get_by_label("Name").fill("Directions full 1")
+    page.get_by_role("radio", name="kws-large").check()
+    weights = page.get_by_label("Initial weights")
+    value = weights.locator("option", has_text="Directions test 1").get_attribute("value")
+    weights.select_option(value)
+    page.get_by_label("Training steps").fill("200")
+    page.get_by_label("Validation interval").fill("100")
+    page.get_by_role("button", name="Optimize").click()
+    expect(page.locator("#run-head .state")).to_have_text("Succeeded", timeout=5 * MINUTE)
+    expect(page.get_by_text("Directions test 1 ended at")).to_be_visible()
+
+
+def _deploy(page: Page, path: Path) -> None:
+    page.get_by_role("link", name="Runs", exact=True).first.click()
+    page.get_by_role("link", name="Deploy Directions full 1").click()
+    expect(page.get_by_role("heading", name="Download model")).to_be_visible()
+    page.get_by_label("Format").select_option(label="Binary")
+    with page.expect_download(timeout=5 * MINUTE) as download:
+        page.get_by_role("button", name="Download", exact=True).click()
+    assert download.value.suggested_filename == "artifact.zip"
+    download.value.save_as(path)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        names = set(archive.namelist())
+        parameters = json.loads(archive.read("parameters.json"))
+    assert {"saved_model.pb", "model.tflite", "feature_extractor.tflite", "labels.txt", "README.md"} <= names
+    assert parameters["labels"] == ["<silence>", "<unknown>", *KEYWORDS]

@@ -1,0 +1,165 @@
+"""People, data and runs in every state, so that each page has something to show."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+
+from datasets_app.models import Clip, Dataset, FileProblem, Origin, RawData, RawDataImport, Source, Split
+from deploy_app.models import Artifact
+from edgewise.accounts.models import User
+from edgewise.accounts.services import create_token, give_personal_workspace
+from edgewise.jobs.models import LogLine, State
+from edgewise.spec.dataset import DatasetParameters
+from edgewise.spec.run import RunParameters
+from runs_app.models import Evaluation, Metric, Prediction, Project, Run, Series
+
+PASSWORD = "correct horse battery"  # noqa: S105 - of people that exist in tests alone
+WORDS = ["up", "down", "left", "right", "stop", "yes", "no", "go"]
+KEYWORDS = WORDS[:5]
+
+
+@dataclass(frozen=True)
+class World:
+    """Who and what there is."""
+
+    reader: str
+    newcomer: str
+    operator: str
+    raw_data: RawData
+    project: Project
+    finished: Run
+    running: Run
+
+    @property
+    def pages(self) -> dict[str, str]:
+        """Every page that a signed-in person can open, by name."""
+        finished, running = f"/runs/{self.finished.pk}", f"/runs/{self.running.pk}"
+        return {
+            "datasets": "/datasets/",
+            "raw data": f"/datasets/raw/{self.raw_data.pk}/",
+            "new dataset without scripts": f"/datasets/raw/{self.raw_data.pk}/new",
+            "runs": "/runs/",
+            "new run": f"/runs/new?project={self.project.pk}",
+            "configuration": f"{finished}/configuration",
+            "progress": f"{running}/progress",
+            "results": f"{finished}/results",
+            "no results": f"{running}/results",
+            "deploy": f"{finished}/deploy",
+            "account": "/account/",
+            "e-mail": "/accounts/email/",
+            "password": "/accounts/password/change/",
+            "sessions": "/accounts/sessions/",
+            "not found": "/nowhere",
+        }
+
+
+def build_world() -> World:
+    """Fill the database."""
+    operator = User.objects.create_superuser("operator@example.org", PASSWORD)
+    give_personal_workspace(operator)
+    newcomer = User.objects.create_user("newcomer@example.org", PASSWORD)
+    reader = User.objects.create_user("reader@example.org", PASSWORD, name="Rita Reader")
+    workspace = give_personal_workspace(reader)
+    owned = {"workspace": workspace, "created_by": reader}
+    raw_data = _raw_data(owned, "Kitchen words", State.SUCCEEDED, clip_count=800, problem_count=1)
+    FileProblem.objects.create(
+        raw_data=raw_data, name="up/0a.wav", code="broken", reason="It ends too soon.", remedy="Record it again."
+    )
+    _raw_data(owned, "Half imported", State.RUNNING)
+    _raw_data(owned, "Not audio", State.FAILED)
+    dataset = _dataset(owned, raw_data)
+    project = Project.objects.create(**owned, name="Kitchen timer")
+    runs = {state: _run(owned, project, dataset, f"Run that is {state}", state) for state in State}
+    _evaluate(runs[State.SUCCEEDED], raw_data)
+    Artifact.objects.create(
+        **owned, run=runs[State.SUCCEEDED], format="binary", weights_sha256="a" * 64, size=123_456, sha256="b" * 64,
+        accuracy=0.98, state=State.SUCCEEDED, started_at=_ago(3), finished_at=_ago(2),
+    )  # fmt: skip
+    create_token(reader, workspace, "Nightly training")
+    return World(
+        reader.email, newcomer.email, operator.email, raw_data, project, runs[State.SUCCEEDED], runs[State.RUNNING]
+    )
+
+
+def _ago(minutes: float) -> datetime.datetime:
+    return timezone.now() - datetime.timedelta(minutes=minutes)
+
+
+def _times(state: State) -> dict[str, Any]:
+    """Times that the database's constraints ask of a job in this state."""
+    times: dict[str, Any] = {"state": state, "started_at": None if state == State.QUEUED else _ago(20)}
+    if state in (State.SUCCEEDED, State.FAILED, State.CANCELLED):
+        times["finished_at"] = _ago(5)
+    if state == State.RUNNING:
+        # No worker holds it: the lease is so long that recovery leaves it alone.
+        times["lease_until"] = timezone.now() + datetime.timedelta(days=1)
+    if state == State.FAILED:
+        times |= {"failure_reason": "There was no room left.", "failure_remedy": "Free some, then press Resume."}
+    return times
+
+
+def _raw_data(owned: dict[str, Any], name: str, state: State, **fields: Any) -> RawData:
+    counts = {word: {"train": 80, "validation": 10, "test": 10} for word in WORDS}
+    row = RawData.objects.create(**owned, name=name, origin=Origin.UPLOADED, seconds=800, label_counts=counts, **fields)
+    RawDataImport.objects.create(
+        workspace=owned["workspace"], raw_data=row, source=Source.UPLOAD, progress_done=300, progress_total=800,
+        progress_unit="clips", **_times(state),
+    )  # fmt: skip
+    return row
+
+
+def _dataset(owned: dict[str, Any], raw_data: RawData) -> Dataset:
+    parameters = DatasetParameters(keywords=KEYWORDS)
+    counts = [[label, {"train": 80, "validation": 10, "test": 10}] for label in parameters.labels]
+    return Dataset.objects.create(
+        **owned, raw_data=raw_data, name="Timer words", parameters=parameters.model_dump(mode="json"), counts=counts
+    )
+
+
+def _run(owned: dict[str, Any], project: Project, dataset: Dataset, name: str, state: State) -> Run:
+    parameters = RunParameters(network="kws-small", steps=1000, validation_interval=100)
+    done = {State.QUEUED: 0, State.SUCCEEDED: 1000}.get(state, 400)
+    run = Run.objects.create(
+        **owned, project=project, dataset=dataset, name=name, parameters=parameters.model_dump(mode="json"),
+        labels=dataset.labels, progress_done=done, progress_total=1000, progress_unit="steps", **_times(state),
+    )  # fmt: skip
+    LogLine.objects.bulk_create(LogLine(job_id=run.pk, attempt=1, text=f"Line {number}") for number in range(30))
+    points = [_point(run, Series.TRAINING, step) for step in range(10, done + 1, 10)]
+    points += [_point(run, Series.VALIDATION, step) for step in range(100, done + 1, 100)]
+    Metric.objects.bulk_create(points)
+    if done:
+        Run.objects.filter(pk=run.pk).update(best_step=done, best_accuracy=points[-1].accuracy, weights_sha256="a" * 64)
+        run.refresh_from_db()
+    return run
+
+
+def _point(run: Run, series: Series, step: int) -> Metric:
+    accuracy = 1 - math.exp(-step / 200)
+    return Metric(
+        run=run, series=series, step=step, loss=2 * (1 - accuracy) + 0.1, accuracy=accuracy, learning_rate=0.001,
+        steps_per_second=25.0,
+    )  # fmt: skip
+
+
+def _evaluate(run: Run, raw_data: RawData) -> None:
+    size = len(run.labels)
+    confusion = [[10 if i == j else int((i, j) == (2, 3)) for j in range(size)] for i in range(size)]
+    labels = [
+        {"label": label, "precision": 0.9, "recall": 0.95, "f1": 0.92, "support": sum(confusion[index])}
+        for index, label in enumerate(run.labels)
+    ]
+    Evaluation.objects.create(
+        run=run, clips=sum(map(sum, confusion)), accuracy=0.98, balanced_accuracy=0.97, loss=0.12, confusion=confusion,
+        report={"intervals": {"accuracy": [0.95, 0.99]}, "labels": labels},
+    )  # fmt: skip
+    clip = Clip.objects.create(
+        raw_data=raw_data, name="up/0b.wav", label="up", split=Split.TEST, offset=0, length=16000, sample_rate=16000,
+        peak_dbfs=-3, rms_dbfs=-20,
+    )  # fmt: skip
+    scores = [0.6 if index == 3 else 0.4 / (size - 1) for index in range(size)]
+    Prediction.objects.create(run=run, clip=clip, offset=0, length=16000, label=2, predicted=3, scores=scores)
