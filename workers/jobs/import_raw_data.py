@@ -21,7 +21,6 @@ from workers.database import retrying
 from workers.engine.audio import PackWriter, Recording
 from workers.engine.errors import EngineError
 from workers.engine.ingest import Ingested, add, ingest, published_split
-from workers.engine.speech import number_of_clips, speak_words
 
 ROWS_AT_ONCE = 5000
 BLOCK = 2**20
@@ -92,6 +91,9 @@ def _download(attempt: Attempt, address: str) -> Path:
 
 
 def _speak(attempt: Attempt, job: RawDataImport, folder: Path) -> Ingested:
+    # Loads a native library that imports of recordings do without.
+    from workers.engine.speech import number_of_clips, speak_words
+
     keywords, count = job.options["keywords"], job.options["clips_per_word"]
     total, found = number_of_clips(keywords, count), Ingested()
     with PackWriter(folder) as pack:
