@@ -15,6 +15,7 @@ back to the queue, and the next attempt goes on from the last checkpoint.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -74,6 +75,7 @@ def _spawn(job: Job) -> subprocess.Popen[bytes]:
     # The child lives as long as its standard input is open, so it never survives this process.
     return subprocess.Popen(
         [sys.executable, "-m", "workers.child", job.KIND, str(job.pk), str(job.attempt)],
+        env={"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -133,8 +133,12 @@ def _stretch(audio: FloatArray, samples: int) -> FloatArray:
     """Resample by linear interpolation to `samples` samples."""
     if len(audio) == samples:
         return audio
-    positions = np.linspace(0, len(audio) - 1, samples)
-    return np.interp(positions, np.arange(len(audio)), audio).astype(np.float32)
+    positions = np.arange(samples, dtype=np.float32) * np.float32((len(audio) - 1) / (samples - 1))
+    before = np.minimum(positions.astype(np.intp), len(audio) - 2)
+    positions -= before
+    left = audio.take(before)
+    positions *= audio[1:].take(before) - left
+    return left + positions
 
 
 def _stretch_of(length: int, largest: float, generator: np.random.Generator) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from edgewise.spec.run import AudioPreprocessing
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
-CLIPS_AT_ONCE = 16
+CLIPS_AT_ONCE = 4
 """Clips whose spectra are in memory together: larger blocks fall out of the processor's cache."""
 
 
@@ -72,9 +72,14 @@ class FeatureExtractor:
         return np.empty((0, self.parameters.num_frames(samples.shape[1]), self.parameters.num_features), self.dtype)
 
     def _block(self, samples: FloatArray) -> FloatArray:
-        spectrum = fft.rfft(self._frames(samples) * self._window, self._points)
-        magnitude = np.sqrt(spectrum.real**2 + spectrum.imag**2)
-        bands = magnitude @ self._filters
+        frames = self._frames(samples)
+        # Padded here, because the transform would copy every frame once more to do it.
+        padded = np.zeros((*frames.shape[:2], self._points), self.dtype)
+        np.multiply(frames, self._window, out=padded[..., : self._length])
+        spectrum = fft.rfft(padded)
+        magnitude = np.square(spectrum.real)
+        magnitude += np.square(spectrum.imag)
+        bands = np.sqrt(magnitude, out=magnitude) @ self._filters
         np.log(np.maximum(bands, self.dtype.type(self.parameters.log_epsilon), out=bands), out=bands)
         return bands if self._transform is None else np.asarray(bands @ self._transform)
 

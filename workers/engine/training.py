@@ -159,11 +159,12 @@ class _Training:
             self._validate()
         self._report(Compiling())
         schedule = plan(self._parameters, self._size, self._position.step)
-        saved = time.monotonic()
+        saved = begin = time.monotonic()
         for dispatch in self._source.dispatches(schedule):
-            begin = time.monotonic()
+            # Waiting for batches counts: this is the speed that the user gets.
             self._advance(dispatch, begin)
             self._position.seconds += time.monotonic() - begin
+            begin = time.monotonic()
             validated = self._validate_if_due()
             stop = self._should_stop() or self._is_exhausted()
             if validated or stop or time.monotonic() - saved > CHECKPOINT_SECONDS:
