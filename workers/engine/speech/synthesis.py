@@ -1,0 +1,165 @@
+"""Spoken words as raw data: keywords, other words and noise, by many voices.
+
+Everything is drawn from a seed. Each voice speaks as one speaker, so that a split by speaker keeps voices apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from workers.engine.audio import Int16Array, resample
+from workers.engine.errors import EngineError
+
+SAMPLE_RATE = 16000
+NOISE_SECONDS = 20
+MARGIN_SECONDS = 0.03
+OTHERS_PER_KEYWORD_CLIP = 0.2
+"""Clips of each other word for each clip of a keyword: together they make several times what `<unknown>` needs."""
+
+OTHER_WORDS = (
+    "about", "again", "apple", "before", "bottle", "bridge", "circle", "coffee", "dinner", "every", "finger", "garden",
+    "happy", "island", "kitchen", "letter", "market", "morning", "number", "orange", "paper", "question", "river",
+    "school", "table", "under", "village", "water", "window", "yellow",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A way to speak, by its name in the synthesizer."""
+
+    name: str
+
+
+class Synthesizer(Protocol):
+    """Anything that speaks."""
+
+    def voices(self) -> list[Voice]:
+        """List the voices, always in the same order."""
+        ...
+
+    def speak(self, text: str, voice: Voice, *, words_per_minute: int, pitch: int) -> tuple[Int16Array, int]:
+        """Return mono samples and their rate. `pitch` goes from 0 to 99, 50 is the voice's own."""
+        ...
+
+
+@dataclass(frozen=True)
+class SpokenClip:
+    """One clip of raw data."""
+
+    name: str
+    label: str
+    speaker: str
+    noise: bool
+    samples: Int16Array
+    sample_rate: int
+
+
+def number_of_clips(keywords: Sequence[str], clips_per_word: int) -> int:
+    """Count the clips that `speak_words` gives."""
+    return sum(count for _, count in _words(keywords, clips_per_word)) + len(NOISES)
+
+
+def speak_words(
+    keywords: Sequence[str], clips_per_word: int, seed: int, synthesizer: Synthesizer | None = None
+) -> Iterator[SpokenClip]:
+    """Speak keywords, then other words, then give background noises: 16 kHz, the same for the same seed.
+
+    Raises:
+        EngineError: a word makes no sound, or this machine cannot speak.
+    """
+    if synthesizer is None:
+        from workers.engine.speech.espeak import EspeakSynthesizer
+
+        synthesizer = EspeakSynthesizer()
+    voices = synthesizer.voices()
+    babble: list[Int16Array] = []
+    for index, (word, count) in enumerate(_words(keywords, clips_per_word)):
+        generator = np.random.default_rng([seed, index])
+        order = generator.permutation(len(voices))
+        for number in range(count):
+            voice = voices[order[number % len(voices)]]
+            samples = _speak(synthesizer, word, voice, generator)
+            if number % 25 == 0:
+                babble.append(samples)
+            name = f"{word}/{voice.name}_nohash_{number // len(voices)}.wav"
+            yield SpokenClip(name, word, voice.name, False, samples, SAMPLE_RATE)
+    for kind in NOISES:
+        samples = _noise(kind, babble, np.random.default_rng([seed, len(kind)]))
+        yield SpokenClip(f"_background_noise_/{kind}.wav", "_background_noise_", "", True, samples, SAMPLE_RATE)
+
+
+def _words(keywords: Sequence[str], clips_per_word: int) -> list[tuple[str, int]]:
+    others = [word for word in OTHER_WORDS if word not in keywords]
+    count = max(1, round(clips_per_word * OTHERS_PER_KEYWORD_CLIP))
+    return [(word, clips_per_word) for word in keywords] + [(word, count) for word in others]
+
+
+def _speak(synthesizer: Synthesizer, word: str, voice: Voice, generator: np.random.Generator) -> Int16Array:
+    text = word.replace("_", " ")
+    speed, pitch = int(generator.integers(120, 210)), int(generator.integers(25, 76))
+    spoken, rate = synthesizer.speak(text, voice, words_per_minute=speed, pitch=pitch)
+    samples = _trimmed(resample(spoken, rate, SAMPLE_RATE))
+    if not len(samples):
+        raise EngineError(
+            "unspeakable",
+            f"The word “{word}” makes no sound.",
+            "Choose a word that can be read aloud, or upload recordings.",
+        )
+    level = 10 ** (generator.uniform(-15, -3) / 20) * 32767
+    return _scaled(samples, level)
+
+
+def _trimmed(samples: Int16Array) -> Int16Array:
+    loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > 100)
+    if not len(loud):
+        return samples[:0]
+    margin = int(MARGIN_SECONDS * SAMPLE_RATE)
+    return samples[max(0, loud[0] - margin) : loud[-1] + margin]
+
+
+def _scaled(samples: npt.NDArray[np.int16] | npt.NDArray[np.float64], peak: float) -> Int16Array:
+    audio = samples.astype(np.float64)
+    return np.asarray(np.rint(audio * (peak / np.abs(audio).max())), dtype="<i2")
+
+
+# --- noise ------------------------------------------------------------------------------------------------------------
+
+NOISES = ("white", "pink", "brown", "hum", "babble")
+_FALL = {"white": 0.0, "pink": 0.5, "brown": 1.0}
+
+
+def _noise(kind: str, babble: Sequence[Int16Array], generator: np.random.Generator) -> Int16Array:
+    count = NOISE_SECONDS * SAMPLE_RATE
+    if kind == "hum":
+        audio = _hum(count, generator)
+    elif kind == "babble":
+        audio = _mixed(babble, count, generator)
+    else:
+        spectrum = np.fft.rfft(generator.standard_normal(count))
+        spectrum[1:] /= np.arange(1, len(spectrum)) ** _FALL[kind]
+        audio = np.fft.irfft(spectrum, count)
+    # Loud and soft stretches: rooms are not equally noisy all the time.
+    swell = np.repeat(10 ** (generator.uniform(-30, 0, NOISE_SECONDS) / 20), SAMPLE_RATE)
+    return _scaled(audio / np.abs(audio).max() * swell, 10 ** (-6 / 20) * 32767)
+
+
+def _hum(count: int, generator: np.random.Generator) -> npt.NDArray[np.float64]:
+    time = np.arange(count) / SAMPLE_RATE
+    phases = generator.uniform(0, 2 * np.pi, 12)
+    tones = [np.sin(2 * np.pi * 50 * (n + 1) * time + phase) / (n + 1) for n, phase in enumerate(phases)]
+    return np.asarray(np.sum(tones, axis=0) + 0.02 * generator.standard_normal(count))
+
+
+def _mixed(clips: Sequence[Int16Array], count: int, generator: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Many voices at once, backwards: speech in sound, but no word of it."""
+    mix = 1e-3 * generator.standard_normal(count)
+    for _ in range(12 * NOISE_SECONDS):
+        clip = clips[generator.integers(len(clips))][::-1][:count]
+        begin = int(generator.integers(count - len(clip) + 1))
+        mix[begin : begin + len(clip)] += clip / 32768
+    return mix
