@@ -199,8 +199,10 @@ def initial_weights_choices(
 
 
 def _why_incompatible(run: Run, settings: RunParameters) -> str:
+    if run.active:
+        return "the run has not ended yet."
     if not run.weights_sha256:
-        return "the run has no weights yet."
+        return "the run has no weights."
     if run.settings.network_spec.stages != settings.network_spec.stages:
         return f"its network is {_network_name(run.settings)}, not {_network_name(settings)}."
     before, after = run.settings.preprocessing.model_dump(), settings.preprocessing.model_dump()

@@ -39,9 +39,8 @@ from workers.engine.events import (
 )
 from workers.engine.features import FeatureExtractor
 from workers.engine.inference import compiled_prediction, padded, predict
-from workers.engine.weights import TrainedNetwork, transfer
+from workers.engine.weights import BEST, TrainedNetwork, transfer
 
-BEST = "best.npz"
 CHECKPOINT_SECONDS = 10.0
 MOST_STEPS_PER_DISPATCH = 50
 MACS_PER_DISPATCH = 2e10

@@ -17,6 +17,8 @@ from workers.engine.errors import EngineError
 from workers.engine.files import write_atomically
 
 HEADER = "header"
+BEST = "best.npz"
+"""Name of the best weights in a run's working folder."""
 
 
 @dataclass(frozen=True)

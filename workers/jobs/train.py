@@ -27,7 +27,7 @@ from workers.engine import events
 from workers.engine.audio import resampled_pack
 from workers.engine.data import Clips, TrainingData, cut_silence, generated_noise, join
 from workers.engine.evaluation import intervals, judge, probabilities
-from workers.engine.weights import TrainedNetwork
+from workers.engine.weights import BEST, TrainedNetwork
 
 WRITE_SECONDS = 0.5
 ROWS_AT_ONCE = 2000
@@ -55,17 +55,14 @@ def run(attempt: Attempt) -> None:
         outcome = train(job.settings, data, folder, recorder, attempt.should_stop, _initial(job))
     finally:
         recorder.flush()
-    if outcome.best is not None:
-        storage.put_bytes(job.weights_name, outcome.best.to_bytes())
     if outcome.stopped:
-        retrying(partial(_keep_weights, job, outcome.best))
         raise Stopped
     assert outcome.best is not None
     attempt.progress(outcome.step, job.settings.steps, "steps", "Judging on the test clips", at_once=True)
     logits = infer(outcome.best, data.test)
     hits = int(np.sum(logits.argmax(axis=1) == data.test.label))
     attempt.log(f"Test: {hits} of {len(data.test)} clips are right.")
-    retrying(lambda: _finish(job, manifest, data, outcome.best, logits))
+    retrying(lambda: _finish(job, manifest, data, logits))
 
 
 # --- clips ------------------------------------------------------------------------------------------------------------
@@ -210,7 +207,13 @@ class Recorder:
         )
         self._points.append(point)
         if event.best:
-            self._changes |= {"best_step": event.step, "best_accuracy": event.accuracy}
+            # Stored at once: whatever becomes of this run, its best weights can be deployed.
+            weights = (self._folder / BEST).read_bytes()
+            storage.put_bytes(self._run.weights_name, weights)
+            self._changes |= {
+                "best_step": event.step, "best_accuracy": event.accuracy,
+                "weights_sha256": hashlib.sha256(weights).hexdigest(),
+            }  # fmt: skip
         self.flush()
         mark = ", the best so far" if event.best else ""
         self._attempt.log(
@@ -239,16 +242,11 @@ def _point(metric: Metric) -> dict[str, Any]:
 # --- the end ----------------------------------------------------------------------------------------------------------
 
 
-def _keep_weights(job: Run, best: TrainedNetwork | None) -> None:
-    if best is not None:
-        services.write_fenced(job, weights_sha256=_sha256(best))
-
-
-def _finish(job: Run, manifest: Manifest, data: TrainingData, best: TrainedNetwork, logits: Any) -> None:
+def _finish(job: Run, manifest: Manifest, data: TrainingData, logits: Any) -> None:
     report = judge(logits, data.test.label, data.labels)
     spread = intervals(logits, data.test.label, len(data.labels))
     with transaction.atomic():
-        services.succeed(job, weights_sha256=_sha256(best), message="", progress_done=job.settings.steps)
+        services.succeed(job, message="", progress_done=job.settings.steps)
         Evaluation.objects.update_or_create(
             run=job,
             defaults={
@@ -305,7 +303,3 @@ def _heard(
     scale = recording[3] / data.sample_rate
     offset = int((data.test.offset[index] - data.noise.offset[origin]) * scale)
     return recording[0], offset, int(data.test.length[index] * scale)
-
-
-def _sha256(network: TrainedNetwork) -> str:
-    return hashlib.sha256(network.to_bytes()).hexdigest()
