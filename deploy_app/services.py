@@ -26,10 +26,10 @@ def formats() -> tuple[Format, ...]:
 
 def why_not_deployable(run: Run) -> str | None:
     """Say why there is nothing to deploy yet; None where there is."""
+    if run.active:
+        return f"“{run.name}” has not ended yet. Wait, or cancel it: its best weights so far are kept."
     if run.weights_sha256:
         return None
-    if run.active:
-        return f"“{run.name}” has no weights yet. Wait until it has succeeded."
     return f"“{run.name}” ended before it had any weights. Resume it, or start another run."
 
 

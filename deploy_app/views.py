@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from deploy_app import forms, queries, services
+from deploy_app import queries, services
 from deploy_app.models import Artifact
 from edgewise.errors import UserError
 from edgewise.jobs.services import request_cancel
@@ -29,9 +29,7 @@ def page(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
         return render(request, "deploy/page.html", _context(run))
     chosen = request.POST.get("format", "")
     try:
-        artifact = services.request_artifact(
-            run=run, user=user_of(request), format=chosen, options=forms.read_options(request.POST, chosen)
-        )
+        artifact = services.request_artifact(run=run, user=user_of(request), format=chosen)
     except UserError as error:
         context = {**_context(run), "error": error, "chosen": chosen}
         template = "deploy/build.html" if wants_part(request) else "deploy/page.html"
@@ -80,5 +78,5 @@ def _context(run: Run) -> dict[str, Any]:
 
 
 def _build(request: HttpRequest, artifact: Artifact) -> HttpResponse:
-    context = {**_context(artifact.run), "artifact": artifact, "log": queries.log(artifact), "now": True}
+    context = {**_context(artifact.run), "artifact": artifact, "log": queries.log(artifact)}
     return render(request, "deploy/build.html", context)

@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.db.models import Max
 from django.http import HttpRequest, HttpResponseBase
 
 from edgewise.accounts.models import Workspace
@@ -54,12 +55,12 @@ def _whole_curve(run: Run) -> list[Event]:
 
 
 def _since(run: Run, after: int) -> list[Event]:
+    # If the run went back to a checkpoint meanwhile, the browser has points that never happened: all beyond those that
+    # are still here.
+    kept = run.metrics.filter(id__lte=after).aggregate(step=Max("step"))["step"] or 0
+    rewind = _event("rewind", {"step": kept})
     fresh = list(run.metrics.filter(id__gt=after).order_by("id"))
-    if not fresh:
-        return []
-    # If the run went back to a checkpoint meanwhile, the browser has points that never happened.
-    rewind = _event("rewind", {"step": min(metric.step for metric in fresh) - 1})
-    return [rewind, _event("metrics", [as_point(metric) for metric in fresh], fresh[-1].pk)]
+    return [rewind, _event("metrics", [as_point(metric) for metric in fresh], fresh[-1].pk)] if fresh else [rewind]
 
 
 def _event(name: str, data: Any, event_id: int | None = None) -> Event:

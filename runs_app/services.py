@@ -128,16 +128,18 @@ def delete_run(run: Run) -> None:
     if heirs:
         raise Conflict(f"The weights of “{run.name}” are where {', '.join(heirs)} began.", "Delete these first.",
                        needed_by=heirs)  # fmt: skip
-    names = [f"{run.folder}/{name}" for name in _files(run.folder)]
+    names = _files(run.folder)
     run.delete()
     transaction.on_commit(lambda: [default_storage.delete(name) for name in names])
 
 
 def _files(folder: str) -> list[str]:
     try:
-        return default_storage.listdir(folder)[1]
+        folders, files = default_storage.listdir(folder)
     except FileNotFoundError:
         return []
+    below = [name for child in folders for name in _files(f"{folder}/{child}")]
+    return [f"{folder}/{file}" for file in files] + below
 
 
 # --- the form ---------------------------------------------------------------------------------------------------------

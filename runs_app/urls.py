@@ -20,7 +20,6 @@ urlpatterns = [
     path("runs/<uuid:run_id>/progress.json", views.progress_chart, name="progress_chart"),
     path("runs/<uuid:run_id>/results", views.results, name="results"),
     path("runs/<uuid:run_id>/matrix.json", views.matrix_chart, name="matrix_chart"),
-    path("runs/<uuid:run_id>/results.csv", views.results_csv, name="results_csv"),
     path("runs/<uuid:run_id>/clips", views.clips, name="clips"),
     path("runs/<uuid:run_id>/row", views.row, name="row"),
     path("runs/<uuid:run_id>/head", views.head, name="head"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import uuid
 from typing import Any
 
@@ -246,22 +245,6 @@ def matrix_chart(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
     return HttpResponse(
         charts.matrix_figure(run.labels, run.evaluation.confusion), content_type="application/json"
     )  # fmt: skip
-
-
-@signed_in
-@require_GET
-def results_csv(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
-    """Download what the Results tab shows for each label, with its row of the matrix."""
-    run = queries.run(workspace_of(request), run_id)
-    if not _has_results(run):
-        raise NotFound("result")
-    response = HttpResponse(content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = 'attachment; filename="results.csv"'
-    table = csv.writer(response)
-    table.writerow(["label", "precision", "recall", "f1", "clips", *(f"heard as {label}" for label in run.labels)])
-    for line, row_of_matrix in zip(run.evaluation.report["labels"], run.evaluation.confusion, strict=True):
-        table.writerow([*(line[name] for name in ("label", "precision", "recall", "f1", "support")), *row_of_matrix])
-    return response
 
 
 @signed_in

@@ -19,13 +19,11 @@ def network_name(run: Run) -> str:
 
 
 @register.filter
-def stretch(prediction: Prediction) -> str:
-    """Say which part of the recording was heard, where it was not all of it (a cut out of noise)."""
+def audio_address(prediction: Prediction) -> str:
+    """Where to hear what was heard: of a recording of noise only a stretch was."""
     clip = prediction.clip
-    if (prediction.offset, prediction.length) == (clip.offset, clip.length):
-        return ""
-    start = (prediction.offset - clip.offset) / clip.sample_rate
-    return f"#t={start:.3f},{start + prediction.length / clip.sample_rate:.3f}"
+    address = f"/api/v1/raw-data/{clip.raw_data_id}/clips/{clip.pk}/audio"
+    return f"{address}?offset={prediction.offset}&length={prediction.length}"
 
 
 @register.filter

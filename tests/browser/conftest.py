@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -11,10 +12,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg2
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
@@ -32,31 +35,40 @@ PATIENCE_SECONDS = 60
 
 
 @pytest.fixture(scope="session")
-def environment(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of all processes: the tests' database and a home of its own."""
-    from django.db import connection
-
-    database = urlsplit(os.environ["DATABASE_URL"])._replace(path="/" + connection.settings_dict["NAME"]).geturl()
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of all processes: a database and a home of their own."""
+    address = urlsplit(os.environ["DATABASE_URL"])
+    name = f"edgewise_browser_{os.getpid()}"
     paths = os.pathsep.join([str(ROOT / "platform"), str(ROOT)])
-    home = str(tmp_path_factory.mktemp("home"))
-    return {**os.environ, "DATABASE_URL": database, "EDGEWISE_HOME": home, "PYTHONPATH": paths}
+    with closing(psycopg2.connect(address.geturl())) as connection:
+        connection.autocommit = True
+        connection.cursor().execute(f"CREATE DATABASE {name}")
+        yield {
+            **os.environ,
+            "DATABASE_URL": address._replace(path=f"/{name}").geturl(),
+            "EDGEWISE_HOME": str(tmp_path_factory.mktemp("home")),
+            "PYTHONPATH": paths,
+        }
+        connection.cursor().execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
 def site(environment: dict[str, str]) -> Iterator[str]:
     """The address of the web, whose static files are hashed as in production."""
-    collect = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
-    subprocess.run(collect, cwd=ROOT, env=environment, check=True)
+    for command in ("migrate", "collectstatic"):
+        arguments = [sys.executable, "manage.py", command, "--noinput", "--verbosity", "0"]
+        subprocess.run(arguments, cwd=ROOT, env=environment, check=True)
     port = _free_port()
-    command = [sys.executable, "-m", "uvicorn", "edgewise.asgi:application", "--port", str(port)]
-    command += ["--log-level", "error", "--timeout-graceful-shutdown", "1"]
-    with _running(command, environment) as web:
-        _wait_until(lambda: web.poll() is None and _answers(port), "the web did not start")
-        yield f"http://localhost:{port}"
+    server = [sys.executable, "-m", "uvicorn", "edgewise.asgi:application", "--port", str(port)]
+    server += ["--log-level", "error", "--timeout-graceful-shutdown", "1"]
+    address = f"http://localhost:{port}"
+    with _running(server, environment):
+        _wait_until(lambda: _get(f"{address}/healthz") is not None, "the web did not start")
+        yield address
 
 
 @pytest.fixture(scope="session")
-def workers(environment: dict[str, str], django_db_blocker: Any) -> Iterator[None]:
+def workers(environment: dict[str, str], site: str) -> Iterator[None]:
     """Workers of all queues, which take work when this returns."""
     schedule = Path(environment["EDGEWISE_HOME"], "beat-schedule")
     arguments = ["--pool", "threads", "--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
@@ -65,32 +77,26 @@ def workers(environment: dict[str, str], django_db_blocker: Any) -> Iterator[Non
         for queue in ("train", "light", "maintenance")
     ]
     commands.append([*CELERY, "beat", "--schedule", str(schedule), "--loglevel", "WARNING"])
-    started = [_running(command, environment) for command in commands]
-    try:
-        with django_db_blocker.unblock():
-            from edgewise.jobs.context import idle_queues
-
-            _wait_until(lambda: not idle_queues(), "the workers did not start")
+    with ExitStack() as processes:
+        for command in commands:
+            processes.enter_context(_running(command, environment))
+        _wait_until(lambda: _workers_are_ready(site), "the workers did not start")
         yield
-    finally:
-        for process in started:
-            process.__exit__(None, None, None)
 
 
 @pytest.fixture(scope="session")
-def world(django_db_setup: None, django_db_blocker: Any) -> World:
+def world(environment: dict[str, str], site: str) -> World:
     """People, data and runs in every state, for tests that only look."""
-    with django_db_blocker.unblock():
-        return build_world()
+    command = [sys.executable, "-m", "tests.browser.world"]
+    built = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    return World(**json.loads(built.stdout))
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium."""
     root = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        # Playwright keeps an event loop in this thread, which nothing else runs on: Django may use the database.
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *root])
         yield chromium
         chromium.close()
@@ -139,22 +145,19 @@ def _watched(context: BrowserContext, troubles: list[str]) -> Page:
     return page
 
 
-class _running:
-    """A process that ends with its block, first politely."""
-
-    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
-        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
-
-    def __enter__(self) -> subprocess.Popen[bytes]:
-        return self.process
-
-    def __exit__(self, *_: object) -> None:
-        self.process.send_signal(signal.SIGTERM)
+@contextmanager
+def _running(command: list[str], environment: dict[str, str]) -> Iterator[None]:
+    """A process that ends with the block, first politely."""
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(20)
+            process.wait(20)
         except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def _free_port() -> int:
@@ -163,12 +166,18 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _answers(port: int) -> bool:
+def _get(address: str) -> dict[str, Any] | None:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
     except (urllib.error.URLError, ConnectionError):
-        return False
+        return None
+
+
+def _workers_are_ready(site: str) -> bool:
+    state = _get(f"{site}/readyz")
+    return state is not None and bool(state["checks"]["workers"]["ok"])
 
 
 def _wait_until(holds: Callable[[], bool], complaint: str) -> None:

@@ -87,7 +87,7 @@ def test_an_empty_workspace_teaches_the_next_step(page: Page, world: World, sign
 
 def test_other_peoples_rows_do_not_exist(page: Page, world: World, sign_in: SignIn) -> None:
     sign_in(page, world.newcomer)
-    for address in (f"/runs/{world.finished.pk}/results", f"/datasets/raw/{world.raw_data.pk}/"):
+    for address in (f"/runs/{world.finished}/results", f"/datasets/raw/{world.raw_data}/"):
         answer = page.goto(address)
         assert answer is not None
         assert answer.status == 404

@@ -17,11 +17,11 @@ POINTS = "() => document.getElementById('curves').data.map((trace) => trace.x.le
 
 def test_curves_grow_live_and_rewind(page: Page, world: World, sign_in: SignIn) -> None:
     sign_in(page, world.reader)
-    with page.expect_response(lambda answer: answer.url.partition("?")[0].endswith(f"{world.running.pk}/events")):
+    with page.expect_response(lambda answer: answer.url.partition("?")[0].endswith(f"{world.running}/events")):
         page.goto(world.pages["progress"])
     page.wait_for_function("() => document.getElementById('curves').data")
     assert page.evaluate(POINTS) == [40, 4, 40, 4, 1]
-    channel = f"job:{world.running.pk}"
+    channel = f"job:{world.running}"
     point = {"series": "training", "step": 410, "loss": 0.2, "accuracy": 0.9, "learning_rate": 5e-4,
              "steps_per_second": 33.3}  # fmt: skip
     publish(channel, "metrics", [point, {**point, "series": "validation"}], 10**9)  # type: ignore[arg-type]
@@ -36,7 +36,7 @@ def test_curves_grow_live_and_rewind(page: Page, world: World, sign_in: SignIn) 
 
 def test_the_log_is_folded_to_twenty_lines(page: Page, world: World, sign_in: SignIn) -> None:
     sign_in(page, world.reader)
-    page.goto(f"/runs/{world.finished.pk}/progress")
+    page.goto(f"/runs/{world.finished}/progress")
     expect(page.get_by_text("Line 9", exact=True)).to_be_hidden()
     page.get_by_role("button", name="Show 10 earlier lines").click()
     expect(page.get_by_text("Line 9", exact=True)).to_be_visible()
@@ -46,10 +46,10 @@ def test_a_row_of_the_list_follows_its_run(page: Page, world: World, sign_in: Si
     sign_in(page, world.reader)
     with page.expect_response("**/api/v1/events"):
         page.goto("/runs/")
-    row = page.locator(f"#run-{world.running.pk}")
+    row = page.locator(f"#run-{world.running}")
     expect(row).to_contain_text("400 / 1,000")
-    now = snapshot(Run(pk=world.running.pk, state="running", progress_done=450, progress_total=1000))
-    publish(f"workspace:{world.running.workspace_id}", "job", {**now, "progress": {**now["progress"], "done": 450}})
+    now = snapshot(Run(pk=world.running, state="running", progress_done=450, progress_total=1000))
+    publish(f"workspace:{world.workspace}", "job", {**now, "progress": {**now["progress"], "done": 450}})
     expect(row).to_contain_text("450 / 1,000")
 
 

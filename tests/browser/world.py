@@ -1,11 +1,20 @@
-"""People, data and runs in every state, so that each page has something to show."""
+"""People, data and runs in every state, so that each page has something to show.
+
+`python -m tests.browser.world` writes them into the database and prints a `World` as JSON.
+"""
 
 from __future__ import annotations
 
 import datetime
+import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
+
+import django
+
+if __name__ == "__main__":
+    django.setup()
 
 from django.utils import timezone
 
@@ -25,26 +34,27 @@ KEYWORDS = WORDS[:5]
 
 @dataclass(frozen=True)
 class World:
-    """Who and what there is."""
+    """Who and what there is: e-mails of people, ids of rows."""
 
     reader: str
     newcomer: str
     operator: str
-    raw_data: RawData
-    project: Project
-    finished: Run
-    running: Run
+    workspace: str
+    raw_data: str
+    project: str
+    finished: str
+    running: str
 
     @property
     def pages(self) -> dict[str, str]:
         """Every page that a signed-in person can open, by name."""
-        finished, running = f"/runs/{self.finished.pk}", f"/runs/{self.running.pk}"
+        finished, running = f"/runs/{self.finished}", f"/runs/{self.running}"
         return {
             "datasets": "/datasets/",
-            "raw data": f"/datasets/raw/{self.raw_data.pk}/",
-            "new dataset without scripts": f"/datasets/raw/{self.raw_data.pk}/new",
+            "raw data": f"/datasets/raw/{self.raw_data}/",
+            "new dataset without scripts": f"/datasets/raw/{self.raw_data}/new",
             "runs": "/runs/",
-            "new run": f"/runs/new?project={self.project.pk}",
+            "new run": f"/runs/new?project={self.project}",
             "configuration": f"{finished}/configuration",
             "progress": f"{running}/progress",
             "results": f"{finished}/results",
@@ -81,9 +91,8 @@ def build_world() -> World:
         accuracy=0.98, state=State.SUCCEEDED, started_at=_ago(3), finished_at=_ago(2),
     )  # fmt: skip
     create_token(reader, workspace, "Nightly training")
-    return World(
-        reader.email, newcomer.email, operator.email, raw_data, project, runs[State.SUCCEEDED], runs[State.RUNNING]
-    )
+    rows = (workspace, raw_data, project, runs[State.SUCCEEDED], runs[State.RUNNING])
+    return World(reader.email, newcomer.email, operator.email, *(str(row.pk) for row in rows))
 
 
 def _ago(minutes: float) -> datetime.datetime:
@@ -163,3 +172,7 @@ def _evaluate(run: Run, raw_data: RawData) -> None:
     )  # fmt: skip
     scores = [0.6 if index == 3 else 0.4 / (size - 1) for index in range(size)]
     Prediction.objects.create(run=run, clip=clip, offset=0, length=16000, label=2, predicted=3, scores=scores)
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(build_world())))

@@ -1,9 +1,9 @@
 """Log-mel and cepstral features, as the `nengo-edge` client computes them on the device.
 
-The definition is the client's `LogMelFeatureExtractor`: magnitude spectrum of periodic-Hann windows, triangles linear in
-mel without area normalisation, natural logarithm with a floor, DCT-II scaled by sqrt(2/M). In float64 both agree to 1e-9;
-the float32 path is two to three times as fast and differs by less than 1e-4 on broadband audio (on pure tones the
-logarithm magnifies rounding in near-empty bands).
+The definition is the client's `LogMelFeatureExtractor`: magnitude spectrum of periodic-Hann windows, triangles linear
+in mel without area normalisation, natural logarithm with a floor, DCT-II scaled by sqrt(2/M). In float64 both agree to
+1e-9; the float32 path is two to three times as fast and differs by less than 1e-4 on broadband audio (on pure tones
+the logarithm magnifies rounding in near-empty bands).
 """
 
 from __future__ import annotations

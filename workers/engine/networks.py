@@ -1,7 +1,7 @@
 """Networks in their two forms, from one description and one set of weights.
 
-The training form is a Keras model over whole clips. The streaming form computes one frame at a time with constant state,
-as devices do; batch normalisation is folded into the weights before it. Both give the same scores.
+The training form is a Keras model over whole clips. The streaming form computes one frame at a time with constant
+state, as devices do; batch normalisation is folded into the weights before it. Both give the same scores.
 
 Weights travel between the two as a dictionary of arrays with stable names: `input.mean`, `0.kernel`, `0.beta`, …,
 `readout.bias`. That is also what `weights.py` stores.

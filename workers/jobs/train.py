@@ -69,7 +69,7 @@ def run(attempt: Attempt) -> None:
 
 
 def _manifest(job: Run) -> Manifest:
-    """Return the list of the run's clips: made once and kept, so that later changes of the data leave the run as it was."""
+    """Return the list of the run's clips, made once: later changes of the data leave the run as it was."""
     if job.manifest_sha256:
         content = storage.local_path(job.manifest_name, job.manifest_sha256).read_bytes()
         return dict(json.loads(content))

@@ -48,16 +48,13 @@ class ClipSpectrogram extends HTMLElement {
   }
 
   async draw() {
-    const source = this.parentElement.querySelector("audio").src;
-    const answer = await fetch(source);
+    const answer = await fetch(this.parentElement.querySelector("audio").src);
     if (!answer.ok) {
       this.textContent = `No sound (${answer.status})`;
       return;
     }
     const context = new OfflineAudioContext(1, 1, 2 * HIGHEST_HZ);
-    const sound = (await context.decodeAudioData(await answer.arrayBuffer())).getChannelData(0);
-    const [start, end] = new URL(source).hash.replace("#t=", "").split(",").map(Number);
-    this.paint(end ? sound.subarray(start * 2 * HIGHEST_HZ, end * 2 * HIGHEST_HZ) : sound);
+    this.paint((await context.decodeAudioData(await answer.arrayBuffer())).getChannelData(0));
   }
 
   paint(sound) {

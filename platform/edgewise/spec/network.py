@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -60,15 +61,21 @@ Stage = Annotated[DenseStage | LMUStage | KerasLMUStage, Field(discriminator="ki
 
 @dataclass(frozen=True)
 class StageCost:
-    """What one stage costs on a device."""
+    """What one stage costs on a device, batch normalisation folded into its weights."""
 
-    parameters: int
+    weights: int
+    biases: int
     macs: float
     """Multiply-accumulates for each frame of the network's input (a strided stage works less often)."""
     state: int
     """Values carried from frame to frame."""
     constants: int
     """Fixed values beside the trained ones: A and B of a memory."""
+
+    @property
+    def parameters(self) -> int:
+        """Values that were trained."""
+        return self.weights + self.biases
 
 
 @dataclass(frozen=True)
@@ -100,25 +107,30 @@ class NetworkSpec(BaseModel):
             raise ValueError("The last stage must be an LMU: it is what sums up the clip.")
         if isinstance(last, LMUStage) and (last.stride > 1 or last.residual):
             raise ValueError("The last stage is read once, at the end of the clip: it has no stride and no residual.")
+        if isinstance(self.stages[0], LMUStage) and self.stages[0].residual:
+            raise ValueError("The first stage cannot be residual: add it to a stage's output, not to the features.")
         if any(isinstance(stage, KerasLMUStage) for stage in self.stages[:-1]):
             raise ValueError("A keras-lmu stage can only be the last one.")
-        channels = 0
-        for stage in self.stages:
-            width = stage_width(stage)
-            if isinstance(stage, LMUStage) and stage.residual and channels not in (0, width):
-                raise ValueError(f"A residual stage must give as many values as it takes: {channels}, not {width}.")
-            channels = width
+        for before, stage in pairwise(self.stages):
+            taken, given = stage_width(before), stage_width(stage)
+            if isinstance(stage, LMUStage) and stage.residual and taken != given:
+                raise ValueError(f"A residual stage must give as many values as it takes: {taken}, not {given}.")
         return self
 
     def costs(self, num_features: int, num_labels: int) -> Iterator[StageCost]:
-        """Cost of each stage, the readout last. `num_features` values a frame in, `num_labels` scores out."""
-        channels, stride = num_features, 1
+        """Cost of the input's normalisation, of each stage, and of the readout.
+
+        Args:
+            num_features: values of one input frame.
+            num_labels: scores.
+        """
+        yield StageCost(weights=num_features, biases=num_features, macs=num_features, state=0, constants=0)
+        channels, period = num_features, 1
         for stage in self.stages:
-            cost, each = _stage_cost(stage, channels), getattr(stage, "stride", 1)
-            stride *= each
-            yield StageCost(cost.parameters, cost.macs / stride, cost.state, cost.constants)
-            channels = stage_width(stage)
-        yield StageCost(channels * num_labels + num_labels, channels * num_labels / stride, 0, 0)
+            yield _stage_cost(stage, channels, period)
+            channels, period = stage_width(stage), period * getattr(stage, "stride", 1)
+        readout = channels * num_labels
+        yield StageCost(weights=readout, biases=num_labels, macs=readout / period, state=0, constants=0)
 
     def cost(self, num_features: int, num_labels: int, frames_per_second: float) -> NetworkCost:
         """Cost of the whole network."""
@@ -127,7 +139,7 @@ class NetworkSpec(BaseModel):
             parameters=sum(cost.parameters for cost in costs),
             macs_per_second=frames_per_second * sum(cost.macs for cost in costs),
             state_bytes=sum(cost.state for cost in costs),
-            int8_bytes=sum(cost.parameters + cost.constants for cost in costs),
+            int8_bytes=sum(cost.weights + 4 * cost.biases + cost.constants for cost in costs),
         )
 
 
@@ -136,16 +148,19 @@ def stage_width(stage: DenseStage | LMUStage | KerasLMUStage) -> int:
     return stage.projection or stage.units if isinstance(stage, LMUStage) else stage.units
 
 
-def _stage_cost(stage: DenseStage | LMUStage | KerasLMUStage, channels: int) -> StageCost:
+def _stage_cost(stage: DenseStage | LMUStage | KerasLMUStage, channels: int, period: int) -> StageCost:
+    """Cost of a stage that gets `channels` values at every `period`-th frame of the network's input."""
     if isinstance(stage, DenseStage):
         weights = channels * stage.units
-        return StageCost(weights + stage.units, weights, 0, 0)
+        return StageCost(weights, stage.units, weights / period, state=0, constants=0)
     memory = channels * stage.order
     transition = stage.order * stage.order + stage.order
-    weights, biases = memory * stage.units, stage.units
-    if isinstance(stage, LMUStage) and stage.projection:
-        weights, biases = weights + stage.units * stage.projection, biases + stage.projection
-    return StageCost(weights + biases, weights + channels * transition, memory, transition)
+    projection = stage.projection if isinstance(stage, LMUStage) else 0
+    weights = memory * stage.units + stage.units * projection
+    # The memory takes every frame that arrives; only what reads it is computed less often.
+    read = period * getattr(stage, "stride", 1)
+    macs = channels * transition / period + weights / read
+    return StageCost(weights, stage.units + projection, macs, memory, transition)
 
 
 LOG_MEL = {"dct_num_features": 0}

@@ -15,7 +15,7 @@ TRAINING = "Training"
 
 
 class AudioPreprocessing(BaseModel):
-    """Features of a clip. Names and defaults are the `nengo-edge` client's, whose `parameters.json` holds just these."""
+    """Features of a clip, with the names and defaults of the client, whose `parameters.json` holds just these."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -1,6 +1,6 @@
 """espeak-ng, called as a library. The wheel `espeakng-loader` carries the library and its data.
 
-espeak-ng keeps its state in the process and calls back while it speaks: one synthesizer at a time, never from two threads.
+espeak-ng keeps its state in the process and calls back while it speaks: one synthesizer at a time, in one thread.
 """
 
 from __future__ import annotations
