@@ -9,7 +9,7 @@ from django.core.files.storage import default_storage
 from django.db.models import QuerySet
 from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -20,6 +20,7 @@ from datasets_app import services
 from datasets_app.models import Clip, Dataset, FileProblem, RawData
 from edgewise.api.authentication import user_of, workspace_of
 from edgewise.api.idempotency import idempotent
+from edgewise.api.naming import RenameSerializer, name_in
 from edgewise.api.ranges import ranged
 from edgewise.errors import Forbidden, Invalid, NotFound
 from edgewise.jobs.presentation import snapshot
@@ -83,7 +84,7 @@ class ProblemSerializer(serializers.ModelSerializer[FileProblem]):
         fields = ["name", "code", "reason", "remedy"]
 
 
-class ClipFilter(django_filters.FilterSet):
+class ClipFilter(django_filters.FilterSet):  # type: ignore[misc]
     """Which clips to list."""
 
     search = django_filters.CharFilter(field_name="name", lookup_expr="icontains")
@@ -228,11 +229,11 @@ class DatasetResource(
         )
         return Response(DatasetSerializer(dataset).data, status=status.HTTP_201_CREATED)
 
-    @extend_schema(request=inline_serializer("Rename", {"name": serializers.CharField()}), responses=DatasetSerializer)
+    @extend_schema(request=RenameSerializer, responses=DatasetSerializer)
     def partial_update(self, request: Request, pk: str) -> Response:
         """Rename a dataset."""
         dataset = self.get_object()
-        services.rename_dataset(dataset, str(request.data.get("name", "")))
+        services.rename_dataset(dataset, name_in(request))
         return Response(DatasetSerializer(dataset).data)
 
     def perform_destroy(self, instance: Dataset) -> None:

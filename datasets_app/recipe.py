@@ -11,6 +11,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Case, CharField, Count, F, Func, IntegerField, QuerySet, Value, When, Window
 from django.db.models.functions import Concat, RowNumber
@@ -75,7 +76,7 @@ def noise(raw_data: RawData, recipe: DatasetParameters) -> list[Clip]:
     return list(Clip.objects.filter(raw_data=raw_data, kind=ClipKind.NOISE).order_by("name"))
 
 
-def _rows(clips: QuerySet[Clip], labels: dict[str, int]) -> Iterator[Member]:
+def _rows(clips: QuerySet[Any], labels: dict[str, int]) -> Iterator[Member]:
     fields = ("id", "offset", "length", "sample_rate", "label", "divided")
     for clip_id, offset, length, rate, label, split in clips.values_list(*fields).iterator():
         yield Member(clip_id, offset, length, rate, labels.get(label, labels.get(UNKNOWN, -1)), split)
@@ -91,7 +92,7 @@ def _counts_by_label(raw_data: RawData, recipe: DatasetParameters) -> dict[str, 
     return found
 
 
-def _divided(raw_data: RawData, recipe: DatasetParameters) -> QuerySet[Clip]:
+def _divided(raw_data: RawData, recipe: DatasetParameters) -> QuerySet[Any]:
     """Clips of words with their split as `divided` and a random order as `draw`."""
     words = Clip.objects.filter(raw_data=raw_data, kind=ClipKind.WORD)
     words = words.annotate(draw=_hash(recipe.seed, F("name")))

@@ -260,7 +260,7 @@ def _checked_name(
     if len(name) > LONGEST_NAME:
         raise Invalid({"name": f"The name can have at most {LONGEST_NAME} characters."})
     others = model._default_manager.filter(workspace=workspace, name=name)
-    if others.exclude(pk=but.pk if but else None).exists():
+    if others.exclude(pk__in=[but.pk] if but else []).exists():
         raise Invalid({"name": f"The name “{name}” is taken; choose another."})
     return name
 

@@ -21,6 +21,7 @@ from rest_framework.routers import SimpleRouter
 from datasets_app.models import Dataset
 from edgewise.api.authentication import user_of, workspace_of
 from edgewise.api.idempotency import idempotent
+from edgewise.api.naming import RenameSerializer, name_in
 from edgewise.errors import Invalid, NotFound
 from edgewise.jobs.models import LogLine
 from edgewise.jobs.presentation import snapshot
@@ -65,10 +66,11 @@ class ProjectResource(
         )
         return Response(ProjectSerializer(project).data, status=status.HTTP_201_CREATED)
 
+    @extend_schema(request=RenameSerializer, responses=ProjectSerializer)
     def partial_update(self, request: Request, pk: str) -> Response:
         """Rename a project."""
         project = self.get_object()
-        services.rename_project(project, str(request.data.get("name", "")))
+        services.rename_project(project, name_in(request))
         return Response(ProjectSerializer(project).data)
 
     def perform_destroy(self, instance: Project) -> None:
@@ -153,7 +155,7 @@ class LogLineSerializer(serializers.ModelSerializer[LogLine]):
         fields = ["id", "attempt", "time", "level", "text"]
 
 
-class RunFilter(django_filters.FilterSet):
+class RunFilter(django_filters.FilterSet):  # type: ignore[misc]
     """Which runs to list."""
 
     search = django_filters.CharFilter(field_name="name", lookup_expr="icontains")
@@ -195,10 +197,11 @@ class RunResource(
         )
         return Response(RunSerializer(run).data, status=status.HTTP_201_CREATED)
 
+    @extend_schema(request=RenameSerializer, responses=RunSerializer)
     def partial_update(self, request: Request, pk: str) -> Response:
         """Rename a run."""
         run = self.get_object()
-        services.rename_run(run, str(request.data.get("name", "")))
+        services.rename_run(run, name_in(request))
         return Response(RunSerializer(run).data)
 
     def perform_destroy(self, instance: Run) -> None:
@@ -273,7 +276,7 @@ class RunResource(
             if text is not None and not text.isdecimal():
                 raise Invalid({name: f"`{name}` must be the index of a label."})
             rows = rows.filter(**{name: int(text)}) if text is not None else rows
-        page = self.paginate_queryset(rows)
+        page: Any = self.paginate_queryset(rows)  # type: ignore[arg-type]
         return self.get_paginated_response(PredictionSerializer(page, many=True).data)
 
     @extend_schema(responses=LogLineSerializer(many=True))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from django.core.files.storage import default_storage
@@ -19,7 +21,7 @@ from edgewise.spec.run import RunParameters
 from runs_app.models import Metric, Project, Run, Series
 
 LONGEST_NAME = 100
-RUNS_TO_ESTIMATE_FROM = 20
+POINTS_TO_ESTIMATE_FROM = 50
 
 
 # --- projects ---------------------------------------------------------------------------------------------------------
@@ -130,7 +132,12 @@ def delete_run(run: Run) -> None:
                        needed_by=heirs)  # fmt: skip
     names = _files(run.folder)
     run.delete()
-    transaction.on_commit(lambda: [default_storage.delete(name) for name in names])
+    transaction.on_commit(partial(_delete_files, names))
+
+
+def _delete_files(names: list[str]) -> None:
+    for name in names:
+        default_storage.delete(name)
 
 
 def _files(folder: str) -> list[str]:
@@ -246,21 +253,22 @@ def _steps_per_second(dataset: Dataset, settings: RunParameters) -> float | None
         parameters__batch_size=settings.batch_size,
         dataset__parameters__clip_duration_ms=dataset.recipe.clip_duration_ms,
     )
-    points = Metric.objects.filter(run__in=alike, series=Series.TRAINING, steps_per_second__isnull=False)
-    speeds = sorted(points.order_by("-id").values_list("steps_per_second", flat=True)[:RUNS_TO_ESTIMATE_FROM])
-    return speeds[len(speeds) // 2] if speeds else None
+    points = Metric.objects.filter(run__in=alike, series=Series.TRAINING).order_by("-id")
+    speeds = points.values_list("steps_per_second", flat=True)[:POINTS_TO_ESTIMATE_FROM]
+    known = [speed for speed in speeds if speed]
+    return statistics.median(known) if known else None
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
 
 
 def _project_name(workspace: Workspace, name: str, but: Project | None = None) -> str:
-    taken = Project.objects.filter(workspace=workspace, name=name.strip()).exclude(pk=but.pk if but else None)
+    taken = Project.objects.filter(workspace=workspace, name=name.strip()).exclude(pk__in=[but.pk] if but else [])
     return _checked(name, is_taken=taken.exists())
 
 
 def _run_name(project: Project, name: str, but: Run | None = None) -> str:
-    taken = Run.objects.filter(project=project, name=name.strip()).exclude(pk=but.pk if but else None)
+    taken = Run.objects.filter(project=project, name=name.strip()).exclude(pk__in=[but.pk] if but else [])
     return _checked(name, is_taken=taken.exists())
 
 

@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from workers.engine.errors import EngineError
@@ -91,7 +92,7 @@ def _of_tar(path: Path) -> Iterator[Member | Refused]:
 def _tar_members(archive: tarfile.TarFile) -> Iterator[Member | Refused]:
     for info in archive:
         # The archive would remember every member: a million of them must not fill the memory.
-        archive.members = []
+        archive.members = []  # type: ignore[attr-defined]
         if info.isdir():
             continue
         if not info.isfile():
@@ -117,7 +118,7 @@ def _of_zip(path: Path) -> Iterator[Member | Refused]:
                 if info.external_attr >> 28 == 0xA:
                     yield _link(info.filename)
                     continue
-                yield _checked(info.filename, info.file_size, lambda info=info: archive.read(info))
+                yield _checked(info.filename, info.file_size, partial(archive.read, info))
     except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError) as error:
         raise _damaged(error) from error
 

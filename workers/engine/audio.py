@@ -99,7 +99,7 @@ def _mono(samples: npt.NDArray[Any]) -> Int16Array:
         if not np.isfinite(samples).all():
             raise UnusableAudio("not-finite", "The file holds samples that are no numbers.", "Export it again.")
         mixed = samples.mean(axis=1) * 32768
-        return np.clip(np.rint(mixed), -32768, 32767).astype("<i2")
+        return np.asarray(np.clip(np.rint(mixed), -32768, 32767), dtype="<i2")
     if samples.shape[1] == 1:
         return np.ascontiguousarray(samples[:, 0], dtype="<i2")
     return np.asarray(np.rint(samples.mean(axis=1)), dtype="<i2")

@@ -54,7 +54,7 @@ class Clips:
     def samples(self, row: int) -> Int16Array:
         """Return the samples of one clip, without copying them."""
         begin = self.offset[row]
-        return self._maps[self.pack[row]][begin : begin + self.length[row]]
+        return np.asarray(self._maps[self.pack[row]][begin : begin + self.length[row]])
 
     def around(self, row: int, start: int, count: int) -> npt.NDArray[np.float32]:
         """Return `count` samples from `start` (relative to the clip), in [-1, 1]; zeros where the clip has none."""
@@ -83,7 +83,7 @@ def starts(clips: Clips, samples: int) -> Int64Array:
     slack = clips.length - samples
     found = slack // 2
     for row in np.flatnonzero(slack > 0):
-        found[row] = _loudest(clips.samples(row), samples)
+        found[row] = _loudest(clips.samples(int(row)), samples)
     return found
 
 

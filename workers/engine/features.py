@@ -80,7 +80,7 @@ class FeatureExtractor:
         magnitude = np.square(spectrum.real)
         magnitude += np.square(spectrum.imag)
         bands = np.sqrt(magnitude, out=magnitude) @ self._filters
-        np.log(np.maximum(bands, self.dtype.type(self.parameters.log_epsilon), out=bands), out=bands)
+        np.log(np.maximum(bands, np.asarray(self.parameters.log_epsilon, self.dtype), out=bands), out=bands)
         return bands if self._transform is None else np.asarray(bands @ self._transform)
 
     def _frames(self, samples: FloatArray) -> FloatArray:

@@ -29,7 +29,7 @@ def infer(network: TrainedNetwork, clips: Clips) -> npt.NDArray[np.float32]:
 def compiled_prediction(model: keras.Model) -> Any:
     """Compile the logits of a fixed number of clips."""
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
     def prediction(features: Any) -> Any:
         return tf.cast(model(features, training=False), tf.float32)
 

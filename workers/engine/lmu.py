@@ -65,7 +65,7 @@ def memory_matrix(order: int, theta: float, length: int, frames: Sequence[int]) 
     return response[np.where(lag >= 0, lag, length)]
 
 
-class LegendreMemory(keras.layers.Layer):
+class LegendreMemory(keras.layers.Layer):  # type: ignore[misc]
     """A memory of each channel, over whole clips: (batch, steps, channels) → (batch, frames, channels · order).
 
     The coefficients of one channel stand together. `stride` reads every k-th frame, beginning with the first;

@@ -176,7 +176,7 @@ def fold(spec: NetworkSpec, arrays: Arrays) -> FoldedNetwork:
 def _fold_stage(stage: Stage, place: str, arrays: Arrays) -> FoldedStage:
     kernel = arrays[f"{place}.kernel"].astype(np.float64)
     if isinstance(stage, KerasLMUStage):
-        scale, bias = np.ones(stage.units), arrays[f"{place}.bias"]
+        scale, bias = np.ones(stage.units), arrays[f"{place}.bias"].astype(np.float64)
     else:
         variance = arrays[f"{place}.variance"].astype(np.float64)
         scale = arrays[f"{place}.gamma"] / np.sqrt(variance + NORMALISATION["epsilon"])

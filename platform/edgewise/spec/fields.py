@@ -28,7 +28,7 @@ def parameter(
     `help` is the sentence that the tooltip shows; `group` the heading it stands under; `advanced` folds it away;
     `choices` maps each value of a `Literal` to its label; `bounds` are pydantic's own (`ge`, `le`, `min_length`, …).
     """
-    extra = {"unit": unit, "group": group, "advanced": advanced, "choices": dict(choices or {})}
+    extra: dict[str, Any] = {"unit": unit, "group": group, "advanced": advanced, "choices": dict(choices or {})}
     return Field(default, title=title, description=help, json_schema_extra=extra, **bounds)
 
 

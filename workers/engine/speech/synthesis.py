@@ -159,7 +159,7 @@ def _mixed(clips: Sequence[Int16Array], count: int, generator: np.random.Generat
     """Many voices at once, backwards: speech in sound, but no word of it."""
     mix = 1e-3 * generator.standard_normal(count)
     for _ in range(12 * NOISE_SECONDS):
-        clip = clips[generator.integers(len(clips))][::-1][:count]
+        clip = clips[int(generator.integers(len(clips)))][::-1][:count]
         begin = int(generator.integers(count - len(clip) + 1))
         mix[begin : begin + len(clip)] += clip / 32768
     return mix
