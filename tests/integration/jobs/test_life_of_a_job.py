@@ -1,0 +1,186 @@
+"""The life of a job: claimed once, fenced by its attempt, recovered when its worker or its wake-up is lost."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from datasets_app.models import Origin, RawData, RawDataImport, Source
+from edgewise.accounts.models import User
+from edgewise.accounts.services import give_personal_workspace
+from edgewise.errors import Conflict, QueueFull
+from edgewise.jobs import services
+from edgewise.jobs.models import LogLine, Outbox, State
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[Outbox]:
+    """Wake-ups that were sent; the queue itself stays empty."""
+    entries: list[Outbox] = []
+    monkeypatch.setattr(services, "send", entries.append)
+    return entries
+
+
+@pytest.fixture
+def job(sent: list[Outbox]) -> RawDataImport:
+    """A job that waits."""
+    user = User.objects.create_user("alice@example.org")
+    workspace = give_personal_workspace(user)
+    raw_data = RawData.objects.create(workspace=workspace, created_by=user, name="words", origin=Origin.UPLOADED)
+    waiting = RawDataImport.objects.create(workspace=workspace, raw_data=raw_data, source=Source.PATH, location="-")
+    services.enqueue(waiting)
+    return waiting
+
+
+def claim(job: RawDataImport) -> RawDataImport:
+    claimed = services.claim(RawDataImport, job.pk, "worker")
+    assert claimed is not None
+    return claimed
+
+
+def expire(job: RawDataImport) -> None:
+    past = timezone.now() - datetime.timedelta(seconds=1)
+    RawDataImport.objects.filter(pk=job.pk).update(lease_until=past)
+
+
+def test_a_second_wake_up_is_no_work(job: RawDataImport) -> None:
+    claim(job)
+    assert services.claim(RawDataImport, job.pk, "another worker") is None
+
+
+def test_the_wake_up_is_sent_after_the_commit(
+    job: RawDataImport, sent: list[Outbox], django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        services.enqueue(job)
+        assert sent == []
+    assert [entry.job_id for entry in sent] == [job.pk]
+
+
+def test_a_lost_wake_up_is_sent_again(job: RawDataImport, sent: list[Outbox]) -> None:
+    sent.clear()
+    services.recover()
+    assert [entry.job_id for entry in sent] == [job.pk]
+
+
+def test_a_wake_up_that_was_just_sent_is_left_alone(job: RawDataImport, sent: list[Outbox]) -> None:
+    Outbox.objects.update(sent_at=timezone.now())
+    sent.clear()
+    services.recover()
+    assert sent == []
+
+
+def test_a_job_that_lost_its_worker_waits_again(job: RawDataImport) -> None:
+    claimed = claim(job)
+    expire(claimed)
+    services.recover()
+    job.refresh_from_db()
+    assert job.state == State.INTERRUPTED
+    assert Outbox.objects.filter(job_id=job.pk).exists()
+    assert "worker was lost" in LogLine.objects.get(job_id=job.pk).text
+    assert claim(job).attempt == 2
+
+
+def test_a_living_lease_is_left_alone(job: RawDataImport) -> None:
+    claim(job)
+    services.recover()
+    job.refresh_from_db()
+    assert job.state == State.RUNNING
+
+
+def test_a_late_worker_changes_nothing(job: RawDataImport) -> None:
+    late = claim(job)
+    expire(late)
+    services.recover()
+    present = claim(job)
+    for write in (
+        lambda: services.record_progress(late, done=1, total=2, unit="files"),
+        lambda: services.succeed(late),
+        lambda: services.fail(late, code="x", reason="x", remedy="x"),
+    ):
+        with pytest.raises(services.LeaseLost):
+            write()
+    assert not services.renew(late)
+    assert services.renew(present)
+    job.refresh_from_db()
+    assert (job.state, job.attempt, job.progress_done) == (State.RUNNING, 2, 0)
+
+
+def test_a_waiting_job_is_cancelled_at_once(job: RawDataImport) -> None:
+    services.request_cancel(job)
+    job.refresh_from_db()
+    assert job.state == State.CANCELLED
+    assert not Outbox.objects.exists()
+    assert services.claim(RawDataImport, job.pk, "worker") is None
+
+
+def test_a_running_job_is_asked_to_stop(job: RawDataImport) -> None:
+    claimed = claim(job)
+    services.request_cancel(claimed)
+    claimed.refresh_from_db()
+    assert claimed.cancel_requested
+    assert claimed.state == State.RUNNING
+
+
+def test_a_cancelled_job_whose_worker_died_ends(job: RawDataImport) -> None:
+    claimed = claim(job)
+    services.request_cancel(claimed)
+    expire(claimed)
+    services.recover()
+    job.refresh_from_db()
+    assert job.state == State.CANCELLED
+
+
+def test_what_has_ended_cannot_be_cancelled(job: RawDataImport) -> None:
+    services.succeed(claim(job))
+    with pytest.raises(Conflict, match="nothing to cancel"):
+        services.request_cancel(job)
+
+
+def test_a_failed_job_can_be_resumed(job: RawDataImport) -> None:
+    services.fail(claim(job), code="damaged", reason="It is damaged.", remedy="Mend it.")
+    job.refresh_from_db()
+    assert (job.failure_reason, job.failure_remedy) == ("It is damaged.", "Mend it.")
+    services.requeue(job)
+    job.refresh_from_db()
+    assert (job.state, job.failure_reason) == (State.QUEUED, "")
+    with pytest.raises(Conflict):
+        services.requeue(job)
+
+
+def test_a_full_queue_says_so(job: RawDataImport, settings: Any) -> None:
+    settings.JOB_QUEUE_LIMIT = 1
+    with pytest.raises(QueueFull, match="1 jobs wait"):
+        services.enqueue(job)
+
+
+def test_a_full_queue_never_turns_an_interrupted_job_away(job: RawDataImport, settings: Any) -> None:
+    settings.JOB_QUEUE_LIMIT = 1
+    claimed = claim(job)
+    Outbox.objects.create(job_id=claimed.raw_data_id, kind="import_raw_data", queue="light")
+    services.interrupt(claimed, "The worker was stopped.")
+    assert Outbox.objects.filter(job_id=job.pk).exists()
+
+
+def test_a_job_that_only_kills_workers_is_given_up(job: RawDataImport) -> None:
+    for _ in range(services.MAX_CRASHES):
+        services.interrupt(claim(job), "Killed.")
+    expire(claim(job))
+    services.recover()
+    job.refresh_from_db()
+    assert (job.state, job.failure_code) == (State.FAILED, "worker-lost")
+    assert job.failure_remedy
+
+
+def test_progress_forgives_earlier_crashes(job: RawDataImport) -> None:
+    services.interrupt(claim(job), "Killed.")
+    claimed = claim(job)
+    assert claimed.crashes == 1
+    services.record_progress(claimed, done=1, total=2, unit="files")
+    job.refresh_from_db()
+    assert job.crashes == 0
