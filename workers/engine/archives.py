@@ -1,7 +1,7 @@
 """Archives and folders as streams of files: never extracted to disk, never trusted.
 
-Only regular files with plain relative names come through. Links, devices and names that lead out are reported as problems,
-and size limits stop archives that unpack to far more than they hold.
+Only regular files with plain relative names come through. Links, devices and names that lead out are reported as
+problems, and size limits stop archives that unpack to far more than they hold.
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ class PackWriter:
 def resampled_pack(
     pack: Path, stretches: Iterable[tuple[int, int, int]], target: int, folder: Path
 ) -> tuple[Path, list[tuple[int, int]]]:
-    """Write stretches (offset, length, rate) of a pack at another rate; return the new pack and (offset, length) of each."""
+    """Write stretches (offset, length, rate) of a pack at another rate; return the new pack and their new places."""
     source: Int16Array = np.memmap(pack, dtype="<i2", mode="r")
     moved = []
     with PackWriter(folder) as writer:

@@ -1,14 +1,15 @@
 """Batches: a pure function of (data, parameters, step), so that resuming and repeating come for free.
 
 Each step draws its own random numbers from a counter-based generator (Philox: Salmon et al. 2011), keyed by the run's
-seed and counted by the step. Labels are drawn evenly, then a clip of the label: rare labels weigh as much as frequent ones.
+seed and counted by the step. Labels are drawn evenly, then a clip of the label: rare labels weigh as much as frequent
+ones.
 Clips are changed as audio (shift, speed, gain, noise), then as features (SpecAugment: Park et al. 2019).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -68,9 +69,10 @@ class BatchSource:
         self._mask(features, generator)
         return features, labels.astype(np.int32)
 
-    def dispatches(self, plan: Sequence[tuple[int, int]]) -> Iterator[Dispatch]:
+    def dispatches(self, plan: Sequence[tuple[int, int]]) -> Generator[Dispatch, None, None]:
         """Prepare dispatches of (first step, steps) in a thread, ahead of the one that is computed."""
-        with ThreadPoolExecutor(1, "batches") as pool:
+        pool = ThreadPoolExecutor(1, "batches")
+        try:
             waiting: deque[Future[Dispatch]] = deque()
             for first, count in plan:
                 waiting.append(pool.submit(self._dispatch, first, count))
@@ -78,6 +80,9 @@ class BatchSource:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+        finally:
+            # Whoever stops early does not wait for batches that nobody will read.
+            pool.shutdown(cancel_futures=True)
 
     def _dispatch(self, first: int, count: int) -> Dispatch:
         batches = [self.batch(step) for step in range(first, first + count)]

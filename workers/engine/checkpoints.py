@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from workers.engine.files import write_atomically
+from workers.engine.errors import EngineError
+from workers.engine.files import decode, encode, write_atomically
 
 FILE = "checkpoint.npz"
-HEADER = "header"
 
 
 @dataclass
@@ -32,17 +29,23 @@ class Position:
 
 def save(folder: Path, position: Position, arrays: Sequence[npt.NDArray[Any]]) -> None:
     """Write a checkpoint: the position and all variables (weights, statistics, optimiser, averages, random state)."""
-    buffer = io.BytesIO()
-    header = np.frombuffer(json.dumps(asdict(position)).encode(), dtype=np.uint8)
-    np.savez(buffer, allow_pickle=False, **{HEADER: header}, **{f"{i:05}": array for i, array in enumerate(arrays)})  # type: ignore[arg-type]
-    write_atomically(folder / FILE, buffer.getvalue())
+    named = {f"{index:05}": array for index, array in enumerate(arrays)}
+    write_atomically(folder / FILE, encode(asdict(position), named))
 
 
 def load(folder: Path) -> tuple[Position, list[npt.NDArray[Any]]] | None:
-    """Read the checkpoint in `folder`, or return None where there is none."""
+    """Read the checkpoint in `folder`, or return None where there is none.
+
+    Raises:
+        EngineError: it is damaged.
+    """
     path = folder / FILE
     if not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as stored:
-        position = Position(**json.loads(stored[HEADER].tobytes()))
-        return position, [stored[name] for name in sorted(stored.files) if name != HEADER]
+    try:
+        position, arrays = decode(path)
+    except (ValueError, OSError) as error:
+        raise EngineError(
+            "damaged-checkpoint", f"The run's checkpoint cannot be read: {error}.", "Train the run again."
+        ) from error
+    return Position(**position), list(arrays.values())

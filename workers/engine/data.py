@@ -1,7 +1,7 @@
 """What training reads: tables of clips on packed audio.
 
-A pack is a file of little-endian int16 samples, mono. A clip is a row: which pack, where, how long, which label. Packs are
-mapped into memory, so that a hundred thousand clips need next to none of it.
+A pack is a file of little-endian int16 samples, mono. A clip is a row: which pack, where, how long, which label. Packs
+are mapped into memory, so that a hundred thousand clips need next to none of it.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ NOISE_SECONDS = 30
 class Clips:
     """A table of clips, one row each, all at the same sample rate.
 
-    `origin` counts the rows of the table that a caller made: a row that was cut from another keeps its number, so that a
-    prediction can be traced back to a recording.
+    `origin` counts the rows of the table that a caller made: a row that was cut from another keeps its number, so that
+    a prediction can be traced back to a recording.
     """
 
     packs: tuple[Path, ...]

@@ -10,6 +10,7 @@ Weights travel between the two as a dictionary of arrays with stable names: `inp
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -31,14 +32,47 @@ NORMALISATION = {"epsilon": 1e-3, "momentum": 0.99}
 # --- training form ----------------------------------------------------------------------------------------------------
 
 
-def build(spec: NetworkSpec, frames: int, features: int, labels: int, dropout: float = 0.0) -> keras.Model:
-    """Make the training form: (batch, frames, features) → logits (batch, labels)."""
-    inputs = keras.Input((frames, features))
+def build(
+    spec: NetworkSpec,
+    frames: int,
+    features: int,
+    labels: int,
+    dropout: float = 0.0,
+    *,
+    seed: int = 0,
+    mixed_precision: bool = False,
+) -> keras.Model:
+    """Make the training form: (batch, frames, features) → logits (batch, labels).
+
+    Args:
+        spec: the stages.
+        frames: of a clip.
+        features: values of one frame.
+        labels: scores.
+        dropout: share of values before the readout that training drops.
+        seed: of the dropout; initial weights follow `keras.utils.set_random_seed`.
+        mixed_precision: compute in bfloat16; weights stay in float32.
+    """
+    with _dtype_policy("mixed_bfloat16" if mixed_precision else "float32"):
+        return _build(spec, keras.Input((frames, features)), labels, keras.layers.Dropout(dropout, seed=seed))
+
+
+@contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    """Let all layers made inside compute in this precision, and none that are made afterwards."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _build(spec: NetworkSpec, inputs: Any, labels: int, dropout: Any) -> keras.Model:
     signal = keras.layers.BatchNormalization(center=False, scale=False, name="input", **NORMALISATION)(inputs)
     for index, stage in enumerate(spec.stages):
         signal = _training_stage(stage, index, signal, last=index == len(spec.stages) - 1)
-    signal = keras.layers.Dropout(dropout, seed=0, name="dropout")(signal)
-    return keras.Model(inputs, keras.layers.Dense(labels, name="readout")(signal))
+    return keras.Model(inputs, keras.layers.Dense(labels, name="readout")(dropout(signal)))
 
 
 def _training_stage(stage: Stage, index: int, signal: Any, *, last: bool) -> Any:
@@ -175,12 +209,11 @@ def fold(spec: NetworkSpec, arrays: Arrays) -> FoldedNetwork:
 
 def _fold_stage(stage: Stage, place: str, arrays: Arrays) -> FoldedStage:
     kernel = arrays[f"{place}.kernel"].astype(np.float64)
-    if isinstance(stage, KerasLMUStage):
-        scale, bias = np.ones(stage.units), arrays[f"{place}.bias"].astype(np.float64)
-    else:
+    bias = arrays[f"{place}.bias" if isinstance(stage, KerasLMUStage) else f"{place}.beta"].astype(np.float64)
+    if not isinstance(stage, KerasLMUStage):
         variance = arrays[f"{place}.variance"].astype(np.float64)
         scale = arrays[f"{place}.gamma"] / np.sqrt(variance + NORMALISATION["epsilon"])
-        bias = arrays[f"{place}.beta"] - arrays[f"{place}.mean"] * scale
+        kernel, bias = kernel * scale, bias - arrays[f"{place}.mean"] * scale
     memory: dict[str, Any] = {}
     if not isinstance(stage, DenseStage):
         transition, column = discretize(stage.order, stage.theta)
@@ -191,7 +224,7 @@ def _fold_stage(stage: Stage, place: str, arrays: Arrays) -> FoldedStage:
         if stage.projection:
             memory["projection_kernel"] = _float32(arrays[f"{place}.projection.kernel"])
             memory["projection_bias"] = _float32(arrays[f"{place}.projection.bias"])
-    return FoldedStage(stage.activation, _float32(kernel * scale), _float32(bias), **memory)
+    return FoldedStage(stage.activation, _float32(kernel), _float32(bias), **memory)
 
 
 def streaming_step(network: FoldedNetwork, frame: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,6 @@ class _Training:
         should_stop: Callable[[], bool],
         initial: TrainedNetwork | None,
     ) -> None:
-        keras.config.set_dtype_policy("mixed_bfloat16" if parameters.mixed_precision else "float32")
         keras.utils.set_random_seed(parameters.seed)
         self._parameters, self._data, self._folder = parameters, data, folder
         self._report, self._should_stop = report, should_stop
@@ -137,8 +137,8 @@ class _Training:
         self._frames = self._preprocessing.num_frames(data.clip_samples)
         self._size = dispatch_size(parameters, self._frames, len(data.labels))
         self._source = BatchSource(data, parameters)
-        self._model = self._build(parameters.dropout)
-        self._averaged = self._build(0.0)
+        self._model = self._build(parameters.dropout, mixed_precision=parameters.mixed_precision)
+        self._averaged = self._build()
         if initial is not None:
             fitted = transfer(initial, data.labels)
             networks.assign(self._model, fitted.arrays)
@@ -156,30 +156,41 @@ class _Training:
         self._validation = self._validation_set()
         if self._warm and self._position.step == 0:
             self._validate()
-        self._report(Compiling())
-        schedule = plan(self._parameters, self._size, self._position.step)
-        saved = begin = time.monotonic()
-        for dispatch in self._source.dispatches(schedule):
-            # Waiting for batches counts: this is the speed that the user gets.
-            self._advance(dispatch, begin)
-            self._position.seconds += time.monotonic() - begin
-            begin = time.monotonic()
-            validated = self._validate_if_due()
-            stop = self._should_stop() or self._is_exhausted()
-            if validated or stop or time.monotonic() - saved > CHECKPOINT_SECONDS:
-                self._save()
-                saved = time.monotonic()
-            if stop:
-                break
+            self._save()
+        if not self._is_over:
+            self._report(Compiling())
+            self._train()
+        if self._is_exhausted:
+            patience = self._parameters.early_stopping_patience
+            self._report(Note(f"Stopped early: no improvement in {patience} validations."))
         return self._outcome()
 
-    def _build(self, dropout: float) -> keras.Model:
+    def _train(self) -> None:
+        schedule = plan(self._parameters, self._size, self._position.step)
+        saved = begin = time.monotonic()
+        with closing(self._source.dispatches(schedule)) as dispatches:
+            for dispatch in dispatches:
+                # Waiting for batches counts: this is the speed that the user gets.
+                self._advance(dispatch, begin)
+                self._position.seconds += time.monotonic() - begin
+                begin = time.monotonic()
+                validated = self._validate_if_due()
+                stop = self._is_over or self._should_stop()
+                if validated or stop or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    self._save()
+                    saved = time.monotonic()
+                if stop:
+                    return
+
+    def _build(self, dropout: float = 0.0, *, mixed_precision: bool = False) -> keras.Model:
         return networks.build(
             self._parameters.network_spec,
             self._frames,
             self._preprocessing.num_features,
             len(self._data.labels),
             dropout,
+            seed=self._parameters.seed,
+            mixed_precision=mixed_precision,
         )
 
     def _advance(self, dispatch: Dispatch, begin: float) -> None:
@@ -216,6 +227,8 @@ class _Training:
         accuracy = float(np.mean(logits.argmax(axis=1) == labels))
         loss = softmax_cross_entropy(logits, labels)
         position = self._position
+        if not math.isfinite(loss):
+            raise TrainingDiverged(position.step)
         best = (accuracy, -loss) > (position.best_accuracy, -position.best_loss)
         position.without_improvement = 0 if best else position.without_improvement + 1
         if best:
@@ -223,12 +236,13 @@ class _Training:
             self._trained().save(self._folder / BEST)
         self._report(Validated(position.step, loss, accuracy, best))
 
+    @property
     def _is_exhausted(self) -> bool:
-        patience = self._parameters.early_stopping_patience
-        if not patience or self._position.without_improvement < patience:
-            return False
-        self._report(Note(f"Stopped early: no improvement in {patience} validations."))
-        return True
+        return 0 < self._parameters.early_stopping_patience <= self._position.without_improvement
+
+    @property
+    def _is_over(self) -> bool:
+        return self._position.step >= self._parameters.steps or self._is_exhausted
 
     def _trained(self) -> TrainedNetwork:
         return TrainedNetwork(
@@ -290,7 +304,7 @@ def _compiled_steps(parameters: RunParameters, model: keras.Model, averaged: ker
     ]
     loss_of = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=parameters.label_smoothing)
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
     def steps(features: Any, labels: Any, rates: Any, first: Any, count: Any) -> tuple[Any, Any]:
         total, correct = tf.constant(0.0), tf.constant(0)
         for index in tf.range(count):

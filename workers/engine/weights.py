@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +11,8 @@ import numpy.typing as npt
 from edgewise.spec.network import NetworkSpec
 from edgewise.spec.run import AudioPreprocessing
 from workers.engine.errors import EngineError
-from workers.engine.files import write_atomically
+from workers.engine.files import decode, encode, write_atomically
 
-HEADER = "header"
 BEST = "best.npz"
 """Name of the best weights in a run's working folder."""
 
@@ -39,10 +35,7 @@ class TrainedNetwork:
             "labels": self.labels,
             "clip_samples": self.clip_samples,
         }
-        buffer = io.BytesIO()
-        text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8)
-        np.savez(buffer, allow_pickle=False, **{HEADER: text}, **dict(sorted(self.arrays.items())))  # type: ignore[arg-type]
-        return buffer.getvalue()
+        return encode(header, self.arrays)
 
     def save(self, path: Path) -> None:
         """Write the file; it appears under its name when it is whole."""
@@ -56,20 +49,18 @@ class TrainedNetwork:
             EngineError: the file is damaged.
         """
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                header: dict[str, Any] = json.loads(stored[HEADER].tobytes())
-                arrays = {name: stored[name] for name in stored.files if name != HEADER}
+            header, arrays = decode(path)
+            return cls(
+                spec=NetworkSpec.model_validate(header["spec"]),
+                preprocessing=AudioPreprocessing.model_validate(header["preprocessing"]),
+                labels=tuple(header["labels"]),
+                clip_samples=header["clip_samples"],
+                arrays=arrays,
+            )
         except (OSError, ValueError, KeyError) as error:
             raise EngineError(
                 "damaged-weights", f"The weights {path.name} cannot be read: {error}.", "Train the run again."
             ) from error
-        return cls(
-            spec=NetworkSpec.model_validate(header["spec"]),
-            preprocessing=AudioPreprocessing.model_validate(header["preprocessing"]),
-            labels=tuple(header["labels"]),
-            clip_samples=header["clip_samples"],
-            arrays=arrays,
-        )
 
 
 @dataclass(frozen=True)
@@ -90,7 +81,7 @@ class Transfer:
 def transfer(earlier: TrainedNetwork, labels: tuple[str, ...]) -> Transfer:
     """Fit an earlier run's weights to other labels: readout columns of labels that both have are kept.
 
-    Columns of new labels start as the mean of the kept ones, so that no label is preferred at the start.
+    Columns of new labels start as the mean of all earlier ones, so that no label is preferred at the start.
     """
     old = {label: index for index, label in enumerate(earlier.labels)}
     arrays = dict(earlier.arrays)

@@ -108,7 +108,9 @@ class NetworkSpec(BaseModel):
         if isinstance(last, LMUStage) and (last.stride > 1 or last.residual):
             raise ValueError("The last stage is read once, at the end of the clip: it has no stride and no residual.")
         if isinstance(self.stages[0], LMUStage) and self.stages[0].residual:
-            raise ValueError("The first stage cannot be residual: add it to a stage's output, not to the features.")
+            raise ValueError(
+                "The first stage cannot be residual: it takes features, and their number is no part of a network."
+            )
         if any(isinstance(stage, KerasLMUStage) for stage in self.stages[:-1]):
             raise ValueError("A keras-lmu stage can only be the last one.")
         for before, stage in pairwise(self.stages):
