@@ -1,0 +1,101 @@
+"""Artifacts, and the real client in an environment of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgewise.spec.network import NETWORKS
+from edgewise.spec.run import RunParameters
+from tests.networks import CLIP_SAMPLES, LABELS, random_clips, random_network
+from workers.engine.data import Clips, TrainingData
+from workers.engine.training import train
+from workers.engine.weights import TrainedNetwork
+from workers.export.artifact import Origin
+from workers.export.build import build
+
+PROBE = Path(__file__).parent / "probe.py"
+ORIGIN = Origin("1.2.3", "run-id", "dataset-id", "ab" * 32, 7, "Noise of a generator, free of rights.")
+
+
+@pytest.fixture(scope="session")
+def client_python() -> str:
+    """The interpreter in whose environment `nengo-edge` is installed."""
+    python = os.environ.get("EDGEWISE_CLIENT_PYTHON", "")
+    assert python, "Set EDGEWISE_CLIENT_PYTHON, or run `./edgewise test client`, which installs the client."
+    return python
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """An artifact as a user has it: `artifact.zip`, unpacked into a folder."""
+
+    folder: Path
+    trained: TrainedNetwork
+    test: Clips
+    python: str
+
+    def ask(self, requests: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Let the real runners answer (see `probe.py`)."""
+        np.savez(self.folder / "requests.npz", **requests)  # type: ignore[arg-type]
+        self.run(str(PROBE), str(self.folder), "requests.npz", "answers.npz")
+        return dict(np.load(self.folder / "answers.npz"))
+
+    def run(self, *arguments: str) -> str:
+        """Run a script with the client's Python in the artifact's folder and return what it prints."""
+        outside = {
+            name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "DJANGO_SETTINGS_MODULE")
+        }
+        done = subprocess.run(
+            [self.python, *arguments], cwd=self.folder, env=outside, capture_output=True, text=True, timeout=240
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="session")
+def unpack(client_python: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Unpacked]:
+    """Build an artifact and unpack it."""
+
+    def unpack(trained: TrainedNetwork, test: Clips, format_name: str = "binary") -> Unpacked:
+        folder = tmp_path_factory.mktemp("artifact")
+        built = build(format_name, trained, test, ORIGIN, folder / "artifact.zip", lambda *_: None)
+        with zipfile.ZipFile(built.path) as archive:
+            archive.extractall(folder)
+        return Unpacked(folder, trained, test, client_python)
+
+    return unpack
+
+
+@pytest.fixture(scope="session")
+def small(unpack: Callable[..., Unpacked], tmp_path_factory: pytest.TempPathFactory) -> Unpacked:
+    """One artifact, for what is the same for all networks."""
+    return unpack(random_network("kws-small"), random_clips(tmp_path_factory.mktemp("clips")))
+
+
+@pytest.fixture(scope="session", params=[*NETWORKS, "trained"])
+def artifact(
+    request: pytest.FixtureRequest, unpack: Callable[..., Unpacked], tmp_path_factory: pytest.TempPathFactory
+) -> Unpacked:
+    """Each network with random weights, and one that was trained for a few steps."""
+    clips = random_clips(tmp_path_factory.mktemp("clips"), count=32)
+    trained = trained_network(clips, tmp_path_factory) if request.param == "trained" else random_network(request.param)
+    return unpack(trained, clips)
+
+
+def trained_network(clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> TrainedNetwork:
+    """Train kws-small for a few steps."""
+    parameters = RunParameters(
+        network="kws-small", steps=6, validation_interval=6, batch_size=16, **NETWORKS["kws-small"].defaults
+    )
+    data = TrainingData(LABELS, 16000, CLIP_SAMPLES, clips, clips, clips, clips)
+    outcome = train(parameters, data, tmp_path_factory.mktemp("run"), lambda _: None, lambda: False)
+    assert outcome.best is not None
+    return outcome.best
