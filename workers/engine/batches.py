@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from edgewise.spec.dataset import SILENCE
 from edgewise.spec.run import RunParameters
-from workers.engine.data import Clips, TrainingData, starts
+from workers.engine.data import Clips, TrainingData, starts, stretches
 from workers.engine.features import FeatureExtractor
 
 FloatArray = npt.NDArray[np.float32]
@@ -58,6 +58,7 @@ class BatchSource:
         self._extract = FeatureExtractor(parameters.preprocessing)
         self._starts = starts(data.train, data.clip_samples)
         self._rows = [np.flatnonzero(data.train.label == index) for index in range(len(data.labels))]
+        self._noise = stretches(data.noise, "train")
         self._silence = data.labels.index(SILENCE) if SILENCE in data.labels else -1
 
     def batch(self, step: int) -> tuple[FloatArray, IntArray]:
@@ -90,7 +91,8 @@ class BatchSource:
 
     def _clip(self, label: int, generator: np.random.Generator) -> FloatArray:
         settings, samples = self._parameters, self._data.clip_samples
-        row = int(generator.choice(self._rows[label]))
+        rows = self._rows[label]
+        row = int(rows[generator.integers(len(rows))])
         speed = 1 + settings.speed_percentage / 100 * generator.uniform(-1, 1)
         shift = settings.shift_ms / 1000 * self._data.sample_rate * generator.uniform(-1, 1)
         gain = 10 ** (settings.gain_db * generator.uniform(-1, 1) / 20)
@@ -98,12 +100,12 @@ class BatchSource:
         # A faster clip shows more of what surrounds it; its middle stays in the middle.
         start = int(self._starts[row]) + round(shift - (heard - samples) / 2)
         audio = _stretch(self._data.train.around(row, start, heard), samples)
-        if label != self._silence and len(self._data.noise) and generator.random() < settings.noise_probability:
+        if label != self._silence and len(self._noise) and generator.random() < settings.noise_probability:
             audio = self._with_noise(audio, generator)
         return audio * np.float32(gain)
 
     def _with_noise(self, audio: FloatArray, generator: np.random.Generator) -> FloatArray:
-        noise, samples = self._data.noise, self._data.clip_samples
+        noise, samples = self._noise, self._data.clip_samples
         ratio = generator.uniform(self._parameters.noise_snr_min_db, self._parameters.noise_snr_max_db)
         row = int(generator.integers(len(noise)))
         start = int(generator.integers(max(1, int(noise.length[row]) - samples)))

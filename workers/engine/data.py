@@ -20,7 +20,12 @@ Int64Array = npt.NDArray[np.int64]
 Int16Array = npt.NDArray[np.int16]
 
 SPLITS = ("train", "validation", "test")
-NOISE_SECONDS = 30
+NOISE_SHARES = {"train": (0, 8), "validation": (8, 9), "test": (9, 10)}
+"""Tenths of every noise recording (begin, end) that belong to a split."""
+NOISE_SECONDS = 60
+SWELL_SECONDS = 5.0
+AS_LOUD = 0.999
+"""Share of the loudest window's energy above which another one is as loud."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +93,14 @@ def starts(clips: Clips, samples: int) -> Int64Array:
 
 
 def _loudest(audio: Int16Array, samples: int) -> int:
+    """Return where the loudest window begins; of several, the middle one, so that a word is centred."""
     step = max(1, samples // 100)
     blocks = audio[: len(audio) // step * step].reshape(-1, step).astype(np.float64)
     energy = np.concatenate([[0.0], np.cumsum((blocks**2).sum(axis=1))])
-    width = min(samples // step, len(blocks))
-    return int(np.argmax(energy[width:] - energy[:-width])) * step
+    width = samples // step
+    windows = energy[width:] - energy[:-width]
+    loud = np.flatnonzero(windows >= AS_LOUD * windows.max())
+    return min(int(loud[len(loud) // 2]) * step, len(audio) - samples)
 
 
 @dataclass(frozen=True)
@@ -115,48 +123,57 @@ class TrainingData:
 def cut_silence(noise: Clips, counts: dict[str, int], label: int, samples: int, seed: int) -> dict[str, Clips]:
     """Cut clips of `<silence>` from noise recordings, `counts[split]` of them for each split.
 
-    The last fifth of each recording is kept for validation and test, so that what judges the network was not heard in
-    training. Recordings that are too short for that are used whole.
+    Each split has its own stretch of every recording, so that what judges the network was not heard in training.
+    Recordings whose stretch is shorter than a clip are left out; where all are, clips are shorter too.
 
     Args:
         noise: the recordings; `origin` of a cut clip is the row of its recording.
+        counts: clips for each split.
+        label: of the cut clips.
         samples: length of each clip.
+        seed: of the places.
     """
     generator = np.random.default_rng([seed, samples])
-    parts = {"train": (0.0, 0.8), "validation": (0.8, 0.9), "test": (0.9, 1.0)}
-    return {split: _cut(noise, *parts[split], count, label, samples, generator) for split, count in counts.items()}
+    return {split: _cut(stretches(noise, split), count, label, samples, generator) for split, count in counts.items()}
 
 
-def _cut(
-    noise: Clips, begin: float, end: float, count: int, label: int, samples: int, generator: np.random.Generator
-) -> Clips:
-    rows = np.arange(count) % len(noise)
-    low, high = (noise.length * begin).astype(np.int64), (noise.length * end).astype(np.int64) - samples
-    short = high < low
-    low[short], high[short] = 0, np.maximum(noise.length[short] - samples, 0)
-    starts_at = generator.integers(low[rows], high[rows] + 1)
+def stretches(noise: Clips, split: str) -> Clips:
+    """Return the stretch of each noise recording that one split may hear."""
+    begin, end = NOISE_SHARES[split]
+    first, last = (noise.length * begin // 10).astype(np.int64), (noise.length * end // 10).astype(np.int64)
+    return Clips(noise.packs, noise.pack, noise.offset + first, last - first, noise.label, np.arange(len(noise)))
+
+
+def _cut(noise: Clips, count: int, label: int, samples: int, generator: np.random.Generator) -> Clips:
+    long_enough = np.flatnonzero(noise.length >= samples)
+    usable = long_enough if len(long_enough) else np.arange(len(noise))
+    rows = usable[np.arange(count) % len(usable)]
     length = np.minimum(noise.length[rows], samples)
-    offset = noise.offset[rows] + starts_at
-    return Clips(noise.packs, noise.pack[rows], offset, length, np.full(count, label, np.int64), rows)
+    offset = noise.offset[rows] + generator.integers(noise.length[rows] - length + 1)
+    return Clips(noise.packs, noise.pack[rows], offset, length, np.full(count, label, np.int64), noise.origin[rows])
 
 
 def generated_noise(folder: Path, sample_rate: int) -> Clips:
-    """Make noise for data that has none: white, pink and brown at four levels, once, in a pack of its own."""
+    """Make noise for data that has none: white, pink and brown, swelling and fading, once, in a pack of its own."""
     path = folder / f"noise-{sample_rate}.pcm"
     count = sample_rate * NOISE_SECONDS
     if not path.exists():
-        write_atomically(path, b"".join(_noise(colour, count).tobytes() for colour in (0.0, 0.5, 1.0)))
+        write_atomically(path, b"".join(_noise(colour, count, sample_rate).tobytes() for colour in (0.0, 0.5, 1.0)))
     return Clips.of((path,), [(0, index * count, count, 0) for index in range(3)])
 
 
-def _noise(exponent: float, count: int) -> Int16Array:
-    """Noise whose amplitude falls with frequency to the power of -exponent, at levels from -20 to -60 dB."""
+def _noise(exponent: float, count: int, sample_rate: int) -> Int16Array:
+    """Noise whose amplitude falls with frequency to the power of -exponent.
+
+    Its level swings between -60 and -20 dB so often that the stretch of each split has all levels.
+    """
     generator = np.random.default_rng(int(exponent * 10))
     spectrum = np.fft.rfft(generator.standard_normal(count))
     spectrum[1:] /= np.arange(1, len(spectrum)) ** exponent
     audio = np.fft.irfft(spectrum, count)
-    levels = np.repeat(10 ** (np.array([-20, -45, -30, -60]) / 20), -(-count // 4))[:count]
-    return np.asarray(np.clip(audio / audio.std() * levels * 32768, -32768, 32767).astype("<i2"))
+    level = -40 + 20 * np.sin(2 * np.pi * np.arange(count) / (SWELL_SECONDS * sample_rate))
+    loud = audio / audio.std() * 10 ** (level / 20)
+    return np.asarray(np.clip(loud * 32768, -32768, 32767).astype("<i2"))
 
 
 def join(first: Clips, second: Clips) -> Clips:

@@ -277,7 +277,7 @@ class _Training:
         best = TrainedNetwork.load(self._folder / BEST) if position.best_step >= 0 else None
         return Outcome(
             step=position.step,
-            stopped=position.step < self._parameters.steps and not self._is_exhausted(),
+            stopped=not self._is_over,
             best=best,
             best_step=position.best_step,
             best_accuracy=position.best_accuracy,
