@@ -87,7 +87,12 @@ def matrix_figure(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> 
     figure.update_layout(
         height=max(360, min(900, 160 + 34 * size)),
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        xaxis={**axis, "title": {"text": "Heard as", "standoff": 12}, "automargin": True, "tickangle": -45 if size > 8 else 0},
+        xaxis={
+            **axis,
+            "title": {"text": "Heard as", "standoff": 12},
+            "automargin": True,
+            "tickangle": -45 if size > 8 else 0,
+        },
         yaxis={**axis, "title": {"text": "Spoken", "standoff": 12}, "automargin": True, "autorange": "reversed"},
     )
     return _document(figure, {})
@@ -139,7 +144,9 @@ def _template(colours: dict[str, Any]) -> dict[str, Any]:
         "gridcolor": colours["line"], "linecolor": colours["line"], "zerolinecolor": colours["line"],
         "ticks": "", "title": {"font": {"size": 13}}, "tickfont": {"size": 12},
     }  # fmt: skip
-    series = [{"line": {"color": colours[name]}, "marker": {"color": colours[name]}} for name in ("train", "validation")]
+    series = [
+        {"line": {"color": colours[name]}, "marker": {"color": colours[name]}} for name in ("train", "validation")
+    ]
     scales = [_scale(colours["muted"]), _scale(colours["errors"])]
     return {
         "layout": {

@@ -194,9 +194,7 @@ def curves(row: Run) -> Curves:
     counts = dict(Metric.objects.filter(run=row).values_list("series").annotate(Count("id")))
     place = Window(RowNumber(), partition_by=F("series"), order_by=F("step").desc())
     every = max(1, math.ceil(max(counts.values(), default=0) / CURVE_POINTS))
-    rows = (
-        Metric.objects.filter(run=row).annotate(place=place).annotate(phase=(F("place") - 1) % every).filter(phase=0)
-    )
+    rows = Metric.objects.filter(run=row).annotate(place=place).annotate(phase=(F("place") - 1) % every).filter(phase=0)
     points: dict[str, list[Metric]] = {series: [] for series in Series.values}
     for point in sorted(rows, key=lambda point: point.step):
         points[point.series].append(point)

@@ -334,4 +334,3 @@ def _call(request: HttpRequest, run: Run) -> dict[str, Any]:
 def _default(name: str) -> Any:
     field = RunParameters.model_fields.get(name)
     return field.default if field else None
-

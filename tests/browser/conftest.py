@@ -21,7 +21,7 @@ import psycopg2
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
-from tests.browser.world import PASSWORD, World, build_world
+from tests.browser.world import PASSWORD, World
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = os.environ.get("EDGEWISE_CHROMIUM", "/usr/bin/chromium")

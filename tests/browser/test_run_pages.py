@@ -6,25 +6,24 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.world import World
 from edgewise.events.publish import publish
 from edgewise.jobs.presentation import snapshot
 from runs_app.models import Run
+from tests.browser.world import World
 
 SignIn = Callable[[Page, str], None]
+HEARD = "document.addEventListener('live:job', () => { window.heard = true; });"
 POINTS = "() => document.getElementById('curves').data.map((trace) => trace.x.length)"
 
 
 def test_curves_grow_live_and_rewind(page: Page, world: World, sign_in: SignIn) -> None:
     sign_in(page, world.reader)
-    with page.expect_response(lambda answer: answer.url.partition("?")[0].endswith(f"{world.running}/events")):
-        page.goto(world.pages["progress"])
-    page.wait_for_function("() => document.getElementById('curves').data")
+    _open_and_listen(page, world.pages["progress"])
     assert page.evaluate(POINTS) == [40, 4, 40, 4, 1]
     channel = f"job:{world.running}"
     point = {"series": "training", "step": 410, "loss": 0.2, "accuracy": 0.9, "learning_rate": 5e-4,
              "steps_per_second": 33.3}  # fmt: skip
-    publish(channel, "metrics", [point, {**point, "series": "validation"}], 10**9)  # type: ignore[arg-type]
+    publish(channel, "metrics", [point, {**point, "series": "validation"}], 10**9)
     page.wait_for_function("() => document.getElementById('curves').data[0].x.length === 41")
     expect(page.locator("[data-fact=rate]")).to_have_text("33.3")
     publish(channel, "rewind", {"step": 300}, 10**9 + 1)
@@ -44,8 +43,7 @@ def test_the_log_is_folded_to_twenty_lines(page: Page, world: World, sign_in: Si
 
 def test_a_row_of_the_list_follows_its_run(page: Page, world: World, sign_in: SignIn) -> None:
     sign_in(page, world.reader)
-    with page.expect_response("**/api/v1/events"):
-        page.goto("/runs/")
+    _open_and_listen(page, "/runs/")
     row = page.locator(f"#run-{world.running}")
     expect(row).to_contain_text("400 / 1,000")
     now = snapshot(Run(pk=world.running, state="running", progress_done=450, progress_total=1000))
@@ -87,3 +85,10 @@ def test_deploying_is_greyed_with_its_reason(page: Page, world: World, sign_in: 
     queued = page.get_by_role("row", name="Run that is queued")
     expect(queued.get_by_role("button", name="Deploy Run that is queued: ")).to_have_attribute("aria-disabled", "true")
     expect(page.get_by_role("link", name="Deploy Run that is succeeded")).to_be_visible()
+
+
+def _open_and_listen(page: Page, address: str) -> None:
+    """Open a page and wait until it hears events: the past, which comes first, ends with the job's state."""
+    page.add_init_script(HEARD)
+    page.goto(address)
+    page.wait_for_function("() => window.heard")

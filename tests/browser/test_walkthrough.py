@@ -41,7 +41,8 @@ def speech_commands(tmp_path: Path) -> Path:
 
 def _write(path: Path, pitch: float, chance: random.Random, seconds: int = 1) -> None:
     samples = [
-        int(8000 * math.sin(2 * math.pi * pitch * n / RATE) * math.sin(math.pi * n / RATE)) + chance.randrange(-300, 300)
+        int(8000 * math.sin(2 * math.pi * pitch * n / RATE) * math.sin(math.pi * n / RATE))
+        + chance.randrange(-300, 300)
         for n in range(seconds * RATE)
     ]
     with wave.open(str(path), "wb") as file:
@@ -88,8 +89,8 @@ def _test_run(page: Page) -> None:
     page.get_by_role("region", name="Directions").get_by_role("link", name="+KWS").click()
     page.get_by_label("Name").fill("Directions test 1")
     page.get_by_role("radio", name="kws-large").check()
-    page.get_by_label("Training steps").fill("200")
-    page.get_by_label("Validation interval").fill("50")
+    page.get_by_label("Training steps", exact=True).fill("200")
+    page.get_by_label("Validation interval", exact=True).fill("50")
     page.get_by_role("button", name="Optimize").click()
     expect(page.get_by_role("heading", name="Directions test 1")).to_be_visible()
     # The page was opened before the first step: all that it shows at the end came live.
@@ -105,11 +106,11 @@ def _full_run(page: Page) -> None:
     page.get_by_role("region", name="Directions").get_by_role("link", name="+KWS").click()
     page.get_by_label("Name").fill("Directions full 1")
     page.get_by_role("radio", name="kws-large").check()
-    weights = page.get_by_label("Initial weights")
+    weights = page.get_by_label("Initial weights", exact=True)
     value = weights.locator("option", has_text="Directions test 1").get_attribute("value")
     weights.select_option(value)
-    page.get_by_label("Training steps").fill("200")
-    page.get_by_label("Validation interval").fill("100")
+    page.get_by_label("Training steps", exact=True).fill("200")
+    page.get_by_label("Validation interval", exact=True).fill("100")
     page.get_by_role("button", name="Optimize").click()
     expect(page.locator("#run-head .state")).to_have_text("Succeeded", timeout=5 * MINUTE)
     expect(page.get_by_text("Directions test 1 ended at")).to_be_visible()

@@ -27,7 +27,7 @@ from edgewise.spec.dataset import DatasetParameters
 from edgewise.spec.run import RunParameters
 from runs_app.models import Evaluation, Metric, Prediction, Project, Run, Series
 
-PASSWORD = "correct horse battery"  # noqa: S105 - of people that exist in tests alone
+PASSWORD = "correct horse battery"
 WORDS = ["up", "down", "left", "right", "stop", "yes", "no", "go"]
 KEYWORDS = WORDS[:5]
 

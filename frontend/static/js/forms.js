@@ -1,6 +1,6 @@
 // Forms of parameters: reset to default, and what the server says about the values while they are typed.
 //
-// A form with `data-live` is previewed by htmx; the answer carries `#form-state`, JSON with
+// A form with `data-live` is previewed by htmx; the answer carries `#form-state`, whose JSON holds
 //   errors: {name: sentence}  - the very sentences that the service would answer
 //   defaults: {name: text}    - which may follow another field: each network prefers features of its own
 
@@ -42,7 +42,7 @@ document.addEventListener("click", (event) => {
 document.addEventListener("htmx:afterSettle", () => {
   const state = document.getElementById("form-state");
   if (!state) return;
-  const { errors, defaults } = JSON.parse(state.textContent);
+  const { errors, defaults } = JSON.parse(state.dataset.state);
   state.remove();
   for (const field of document.querySelectorAll("form[data-live] .field[data-name]")) {
     const { name } = field.dataset;

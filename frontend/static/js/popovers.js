@@ -76,4 +76,4 @@ addEventListener("keydown", (event) => {
   event.preventDefault();
   event.stopPropagation();
 }, true);
-addEventListener("scroll", () => show(null), { passive: true, capture: true });
+addEventListener("scroll", () => owner && show(null), { passive: true, capture: true });

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.utils import timezone
 from rest_framework import exceptions
 from rest_framework.request import Request
 
@@ -15,6 +18,11 @@ from edgewise.accounts.models import Workspace
 from edgewise.api.authentication import BrowserSession, TokenAuthentication, workspace_of
 from edgewise.errors import UserError
 from edgewise.events.sse import Event, stream
+from edgewise.jobs.models import ACTIVE
+from edgewise.jobs.presentation import snapshot
+from edgewise.jobs.registry import job_models
+
+JUST_NOW = datetime.timedelta(minutes=1)
 
 LiveView = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
@@ -37,12 +45,21 @@ def live(view: LiveView) -> LiveView:
 
 @live
 async def workspace_events(request: HttpRequest, workspace: Workspace) -> HttpResponseBase:
-    """Stream the state and progress of every job of the workspace."""
+    """Stream the state and progress of every job of the workspace.
 
-    async def nothing() -> list[Event]:
-        return []
+    What is at work or has just ended comes first: it may have changed since the page was drawn.
+    """
 
-    return stream(f"workspace:{workspace.pk}", nothing)
+    async def catch_up() -> list[Event]:
+        return await sync_to_async(_at_work)(workspace)
+
+    return stream(f"workspace:{workspace.pk}", catch_up)
+
+
+def _at_work(workspace: Workspace) -> list[Event]:
+    wanted = Q(state__in=ACTIVE) | Q(finished_at__gt=timezone.now() - JUST_NOW)
+    jobs = [job for model in job_models().values() for job in model._default_manager.filter(wanted, workspace=workspace)]
+    return [{"event": "job", "id": None, "data": snapshot(job)} for job in jobs]
 
 
 def _workspace(request: HttpRequest) -> Workspace:

@@ -51,8 +51,17 @@ class BoundParameter:
         """What the parameter does, with its default."""
         if self.default in (None, "", []):
             return self.parameter.help
-        shown = self.parameter.choices.get(self.default_text, _number(self.default))
-        return f"{self.parameter.help}\nDefault: {shown} {self.parameter.unit}".strip()
+        return f"{self.parameter.help}\nDefault: {self._with_unit(self.default)}"
+
+    @property
+    def shown(self) -> str:
+        """The value as people read it, with its unit."""
+        return self._with_unit(self.value)
+
+    def _with_unit(self, value: Any) -> str:
+        number = self.parameter.choices.get(as_text(value), _number(value))
+        unit = self.parameter.unit
+        return f"± {number} {unit[2:]}" if unit.startswith("± ") else f"{number} {unit}".strip()
 
     @property
     def options(self) -> list[tuple[str, str, bool]]:
@@ -136,5 +145,5 @@ def _number(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, float) and not value.is_integer():
-        return f"{value:.6f}".rstrip("0") if 1e-6 <= abs(value) else f"{value:g}"
+        return f"{value:.6f}".rstrip("0") if abs(value) >= 1e-6 else f"{value:g}"
     return f"{int(value):,}" if isinstance(value, int | float) else str(value)
