@@ -1,0 +1,150 @@
+"""Runs by REST: curves, results, live events, and the walls between workspaces."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from typing import Any
+
+import pytest
+from django.test import AsyncClient
+from rest_framework.test import APIClient
+
+from datasets_app.models import Dataset
+from edgewise.accounts.models import User
+from edgewise.accounts.services import create_token, give_personal_workspace
+from runs_app.live import _past
+from runs_app.models import Evaluation, Metric, Project, Run, Series
+from tests.integration.runs.conftest import client_of
+
+pytestmark = pytest.mark.django_db
+
+
+def add_curve(run: Run, steps: int, first: int = 1) -> list[Metric]:
+    return Metric.objects.bulk_create(
+        Metric(run=run, series=Series.TRAINING, step=step, loss=1 / step, accuracy=0.5)
+        for step in range(first, first + steps)
+    )
+
+
+def test_a_run_is_made_and_read(script: APIClient, project: Project, dataset: Dataset) -> None:
+    body = {"project": project.pk, "dataset": dataset.pk, "name": "test 1", "parameters": {"steps": 50}}
+    made = script.post("/api/v1/runs", body)
+    assert made.status_code == 201
+    read = script.get(f"/api/v1/runs/{made.json()['id']}").json()
+    assert read["job"]["state"] == "queued"
+    assert read["parameters"]["steps"] == 50
+    found = script.get(f"/api/v1/runs?project={project.pk}&state=queued&search=test").json()
+    assert [run["id"] for run in found["results"]] == [made.json()["id"]]
+
+
+def test_mistakes_name_their_fields(script: APIClient, project: Project, dataset: Dataset) -> None:
+    body = {"project": project.pk, "dataset": dataset.pk, "name": "x", "parameters": {"steps": 0, "network": "huge"}}
+    answer = script.post("/api/v1/runs", body)
+    assert answer.status_code == 400
+    assert {item["field"] for item in answer.json()["errors"]} == {"steps", "network"}
+
+
+@pytest.mark.parametrize("what", ["", "/metrics", "/results", "/predictions", "/log", "/events"])
+def test_a_strangers_run_is_not_there(trained: Run, bob: User, what: str) -> None:
+    assert client_of(bob).get(f"/api/v1/runs/{trained.pk}{what}").status_code == 404
+
+
+@pytest.mark.parametrize("action", ["cancel", "resume"])
+def test_a_stranger_changes_nothing(trained: Run, bob: User, action: str) -> None:
+    assert client_of(bob).post(f"/api/v1/runs/{trained.pk}/{action}").status_code == 404
+    assert client_of(bob).delete(f"/api/v1/runs/{trained.pk}").status_code == 404
+
+
+def test_a_run_on_a_strangers_dataset_is_refused(bob: User, dataset: Dataset, alice: User) -> None:
+    script = client_of(bob)
+    project = script.post("/api/v1/projects", {"name": "mine"}).json()
+    answer = script.post("/api/v1/runs", {"project": project["id"], "dataset": dataset.pk, "name": "x"})
+    assert answer.status_code == 404
+    assert "dataset" in answer.json()["detail"]
+
+
+def test_cancel_and_resume(script: APIClient, project: Project, dataset: Dataset) -> None:
+    run = script.post("/api/v1/runs", {"project": project.pk, "dataset": dataset.pk, "name": "x"}).json()["id"]
+    assert script.post(f"/api/v1/runs/{run}/cancel").json()["job"]["state"] == "cancelled"
+    again = script.post(f"/api/v1/runs/{run}/cancel")
+    assert again.status_code == 409
+    assert "nothing to cancel" in again.json()["detail"]
+    assert script.post(f"/api/v1/runs/{run}/resume").json()["job"]["state"] == "queued"
+
+
+def test_the_curve_as_json_and_csv(script: APIClient, trained: Run) -> None:
+    points = add_curve(trained, 5)
+    later = script.get(f"/api/v1/runs/{trained.pk}/metrics?since={points[2].pk}").json()
+    assert [point["step"] for point in later] == [4, 5]
+    table = script.get(f"/api/v1/runs/{trained.pk}/metrics?format=csv")
+    rows = list(csv.DictReader(io.StringIO(table.content.decode())))
+    assert [row["step"] for row in rows] == ["1", "2", "3", "4", "5"]
+
+
+def test_results_wait_for_the_end(script: APIClient, trained: Run) -> None:
+    assert script.get(f"/api/v1/runs/{trained.pk}/results").status_code == 404
+    Evaluation.objects.create(
+        run=trained, clips=3, accuracy=2 / 3, balanced_accuracy=0.5, loss=1.0, report={},
+        confusion=[[1, 0, 0, 0, 0], [0, 1, 1, 0, 0], *[[0] * 5] * 3],
+    )  # fmt: skip
+    assert script.get(f"/api/v1/runs/{trained.pk}/results").json()["labels"] == trained.labels
+    table = script.get(f"/api/v1/runs/{trained.pk}/results?format=csv").content.decode().splitlines()
+    assert table[2] == "<unknown>,0,1,1,0,0"
+
+
+# --- live -------------------------------------------------------------------------------------------------------------
+
+
+def named(events: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    return [event for event in events if event["event"] == name]
+
+
+def test_a_new_browser_gets_the_whole_curve_thinned(trained: Run) -> None:
+    points = add_curve(trained, 5001)
+    (metrics,) = named(_past(trained, 0), "metrics")
+    assert len(metrics["data"]) <= 2000
+    assert metrics["data"][-1]["step"] == 5001
+    assert metrics["id"] == points[-1].pk
+
+
+def test_a_returning_browser_gets_what_it_missed(trained: Run) -> None:
+    points = add_curve(trained, 10)
+    events = _past(trained, points[6].pk)
+    (metrics,) = named(events, "metrics")
+    assert [point["step"] for point in metrics["data"]] == [8, 9, 10]
+    assert named(events, "job")
+
+
+def test_a_returning_browser_forgets_what_never_happened(trained: Run) -> None:
+    points = add_curve(trained, 10)
+    # The worker died; the next attempt went back to step 5 and wrote steps 6 and 7 anew.
+    Metric.objects.filter(run=trained, step__gt=5).delete()
+    add_curve(trained, 2, first=6)
+    events = _past(trained, points[-1].pk)
+    (rewind,), (metrics,) = named(events, "rewind"), named(events, "metrics")
+    assert rewind["data"] == {"step": 5}
+    assert [point["step"] for point in metrics["data"]] == [6, 7]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_stream_is_server_sent_events(alice: User, trained: Run) -> None:
+    add_curve(trained, 3)
+    secret = create_token(alice, give_personal_workspace(alice), "live")[1]
+
+    async def first_events() -> bytes:
+        key = {"Authorization": f"Bearer {secret}"}
+        response = await AsyncClient().get(f"/api/v1/runs/{trained.pk}/events", headers=key)
+        assert response["Content-Type"] == "text/event-stream"
+        received = b""
+        async for chunk in response.streaming_content:  # type: ignore[attr-defined]
+            received += chunk
+            if b"event: job" in received:
+                break
+        return received
+
+    received = asyncio.run(first_events()).decode()
+    assert received.startswith("retry: ")
+    assert "event: metrics" in received
+    assert '"step":3' in received
