@@ -70,14 +70,15 @@ def wilson(successes: int, trials: int) -> Interval:
     z, share = 1.959964, successes / trials
     centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * float(np.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials)))
-    return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
+    # At 0 and 1 rounding could put the share outside its interval.
+    return Interval(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
 
 
 def intervals(logits: FloatArray, truth: IntArray, labels: int) -> dict[str, Interval]:
     """Return balanced accuracy and loss with 95 % intervals from a fixed bootstrap over the clips (Efron 1979)."""
     generator = np.random.default_rng(0)
     hits = logits.argmax(axis=1) == truth
-    losses = np.array([softmax_cross_entropy(logits[i : i + 1], truth[i : i + 1]) for i in range(len(truth))])
+    losses = _cross_entropies(logits, truth)
     drawn = generator.integers(len(truth), size=(RESAMPLES, len(truth)))
     balanced = [_balanced(hits[rows], truth[rows], labels) for rows in drawn]
     return {
@@ -105,9 +106,12 @@ def probabilities(logits: FloatArray) -> FloatArray:
 
 def softmax_cross_entropy(logits: FloatArray, truth: IntArray) -> float:
     """Return the mean cross entropy in nats."""
+    return float(np.mean(_cross_entropies(logits, truth)))
+
+
+def _cross_entropies(logits: FloatArray, truth: IntArray) -> FloatArray:
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    log_sum = np.log(np.exp(shifted).sum(axis=1))
-    return float(np.mean(log_sum - shifted[np.arange(len(truth)), truth]))
+    return np.asarray(np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(truth)), truth])
 
 
 def _report(label: str, index: int, confusion: IntArray) -> LabelReport:

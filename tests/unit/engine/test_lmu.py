@@ -1,0 +1,85 @@
+"""The Legendre memory against scipy and keras-lmu."""
+
+from __future__ import annotations
+
+import keras_lmu
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import ops
+from scipy.signal import cont2discrete
+
+from workers.engine.lmu import LegendreMemory, discretize, memory_matrix, memory_step
+
+ORDERS = st.integers(1, 16)
+# A window shorter than the order is no use: the memory cannot tell more values apart than it holds.
+THETAS = st.floats(1, 200)
+
+
+def continuous(order: int, theta: float) -> tuple[np.ndarray, np.ndarray]:
+    """Write a and b out, entry by entry."""
+    a = np.empty((order, order))
+    b = np.empty((order, 1))
+    for i in range(order):
+        b[i] = (2 * i + 1) * (-1) ** i / theta
+        for j in range(order):
+            a[i, j] = (2 * i + 1) / theta * (-1 if i < j else (-1) ** (i - j + 1))
+    return a, b
+
+
+@given(order=ORDERS, theta=THETAS)
+@settings(deadline=None, max_examples=40)
+def test_discretization_is_scipys_zero_order_hold(order: int, theta: float) -> None:
+    a, b = continuous(order, theta)
+    expected_a, expected_b, *_ = cont2discrete((a, b, np.eye(order), np.zeros((order, 1))), 1.0, method="zoh")
+    transition, column = discretize(order, theta)
+    np.testing.assert_allclose(transition, expected_a, atol=1e-10)
+    np.testing.assert_allclose(column, expected_b[:, 0], atol=1e-10)
+
+
+@given(
+    order=st.integers(1, 10),
+    theta=st.floats(4, 60),
+    length=st.integers(1, 30),
+    channels=st.integers(1, 5),
+    batch=st.sampled_from([1, 5]),
+    seed=st.integers(0, 1000),
+)
+@settings(deadline=None, max_examples=15)
+def test_parallel_recurrent_and_keras_lmu_agree(
+    order: int, theta: float, length: int, channels: int, batch: int, seed: int
+) -> None:
+    signal = np.random.default_rng(seed).standard_normal((batch, length, channels)).astype(np.float32)
+    parallel = np.asarray(LegendreMemory(order, theta)(signal))
+    memory = ops.zeros((batch, channels * order))
+    transition, column = (array.astype(np.float32) for array in discretize(order, theta))
+    recurrent = []
+    for step in range(length):
+        memory = memory_step(memory, signal[:, step], transition, column)
+        recurrent.append(np.asarray(memory))
+    np.testing.assert_allclose(parallel, np.stack(recurrent, axis=1), atol=1e-5)
+    theirs = keras_lmu.LMU(channels, order, theta, None, kernel_initializer=None, return_sequences=True)
+    np.testing.assert_allclose(parallel, np.asarray(theirs(signal)), atol=1e-5)
+
+
+@given(length=st.integers(1, 40), stride=st.integers(1, 7))
+@settings(deadline=None, max_examples=15)
+def test_only_the_frames_that_are_read_are_computed(length: int, stride: int) -> None:
+    signal = np.random.default_rng(length).standard_normal((2, length, 3)).astype(np.float32)
+    every = np.asarray(LegendreMemory(4, 9)(signal))
+    layer = LegendreMemory(4, 9, stride)
+    np.testing.assert_allclose(np.asarray(layer(signal)), every[:, ::stride], atol=1e-6)
+    assert layer.compute_output_shape(signal.shape) == every[:, ::stride].shape
+    last = np.asarray(LegendreMemory(4, 9, stride, last_only=True)(signal))
+    np.testing.assert_allclose(last, every[:, ::stride][:, -1:], atol=1e-6)
+
+
+def test_the_matrix_has_only_the_rows_that_are_read() -> None:
+    assert memory_matrix(5, 10, 49, [48]).shape == (49, 1, 5)
+
+
+def test_the_memory_holds_its_window() -> None:
+    """Order q stores polynomials below degree q exactly: a constant is its first coefficient alone."""
+    memory = np.asarray(LegendreMemory(6, 20)(np.ones((1, 60, 1), np.float32)))[0, -1]
+    assert memory == pytest.approx([1, 0, 0, 0, 0, 0], abs=1e-3)
