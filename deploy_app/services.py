@@ -72,7 +72,8 @@ def delete_artifact(artifact: Artifact) -> None:
 
 def delete_file(artifact: Artifact) -> None:
     """Delete the file of an artifact whose row is gone, by itself or with its run."""
-    transaction.on_commit(lambda: default_storage.delete(artifact.file_name))
+    name = artifact.file_name  # read now: a deleted row loses its key
+    transaction.on_commit(lambda: default_storage.delete(name))
 
 
 def _validated(format_name: str, options: Mapping[str, Any]) -> dict[str, Any]:

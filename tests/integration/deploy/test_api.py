@@ -1,0 +1,117 @@
+"""Artifacts by REST."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+
+import pytest
+from rest_framework.test import APIClient
+
+from deploy_app.models import Artifact
+from edgewise.accounts.models import User
+from edgewise.accounts.services import give_personal_workspace
+from edgewise.jobs.models import State
+from runs_app.models import Run
+from tests.integration.deploy.conftest import Build, script_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def built(run: Run, script: APIClient, build: Build) -> Artifact:
+    made = script.post(f"/api/v1/runs/{run.pk}/artifacts", {"format": "tflite"}).json()
+    return build(Artifact.objects.get(pk=made["id"]))
+
+
+def test_formats_are_listed(script: APIClient) -> None:
+    rows = script.get("/api/v1/formats").json()
+    assert [row["name"] for row in rows] == ["binary", "savedmodel", "tflite"]
+    assert all(row["title"] and row["description"] and row["options"] == [] for row in rows)
+
+
+def test_an_artifact_is_asked_for_once_and_found_again(run: Run, script: APIClient) -> None:
+    address = f"/api/v1/runs/{run.pk}/artifacts"
+    first, second = script.post(address, {"format": "binary"}), script.post(address, {"format": "binary"})
+    assert (first.status_code, second.status_code) == (201, 200)
+    made = first.json()
+    assert made["id"] == second.json()["id"]
+    assert made["job"]["state"] == "queued"
+    assert made["download"] is None
+    assert script.get(address).json()["results"] == [made]
+    assert script.get(f"/api/v1/artifacts/{made['id']}").json() == made
+    assert script.get("/api/v1/artifacts?format=binary").json()["results"] == [made]
+    assert script.get("/api/v1/artifacts?format=tflite").json()["results"] == []
+
+
+def test_what_is_wrong_is_named(run: Run, script: APIClient) -> None:
+    answer = script.post(f"/api/v1/runs/{run.pk}/artifacts", {"format": "coffee"})
+    assert answer.status_code == 400
+    assert [error["field"] for error in answer.json()["errors"]] == ["format"]
+    Run.objects.filter(pk=run.pk).update(weights_sha256="")
+    answer = script.post(f"/api/v1/runs/{run.pk}/artifacts", {"format": "binary"})
+    assert answer.status_code == 409
+    assert "before it had any weights" in answer.json()["detail"]
+
+
+def test_the_file_is_downloaded_whole(built: Artifact, script: APIClient) -> None:
+    address = script.get(f"/api/v1/artifacts/{built.pk}").json()["download"]
+    answer = script.get(address)
+    assert answer.status_code == 200
+    assert answer["Content-Type"] == "application/zip"
+    assert answer["Content-Disposition"] == 'attachment; filename="artifact.zip"'
+    assert answer["ETag"] == f'"{hashlib.sha256(answer.content).hexdigest()}"' == f'"{built.sha256}"'
+    assert zipfile.ZipFile(io.BytesIO(answer.content)).testzip() is None
+    assert script.get(address, HTTP_ACCEPT="application/zip").content == answer.content
+
+
+def test_a_download_goes_on_where_it_stopped(built: Artifact, script: APIClient) -> None:
+    address = f"/api/v1/artifacts/{built.pk}/download"
+    whole = script.get(address).content
+    rest = script.get(address, HTTP_RANGE="bytes=1000-", HTTP_IF_RANGE=f'"{built.sha256}"')
+    assert rest.status_code == 206
+    assert rest["Content-Range"] == f"bytes 1000-{len(whole) - 1}/{len(whole)}"
+    assert rest["ETag"] == f'"{built.sha256}"'
+    assert rest.content == whole[1000:]
+    assert script.get(address, HTTP_RANGE="bytes=0-9", HTTP_IF_RANGE='"other"').content == whole
+    assert script.get(address, HTTP_RANGE=f"bytes={len(whole)}-").status_code == 416
+
+
+def test_what_the_browser_has_is_not_sent_again(built: Artifact, script: APIClient) -> None:
+    answer = script.get(f"/api/v1/artifacts/{built.pk}/download", HTTP_IF_NONE_MATCH=f'"{built.sha256}"')
+    assert answer.status_code == 304
+    assert answer.content == b""
+
+
+def test_what_is_not_built_yet_is_not_downloaded(run: Run, script: APIClient) -> None:
+    made = script.post(f"/api/v1/runs/{run.pk}/artifacts", {"format": "binary"}).json()
+    answer = script.get(f"/api/v1/artifacts/{made['id']}/download")
+    assert answer.status_code == 409
+    assert answer["Content-Type"] == "application/problem+json"
+
+
+def test_an_artifact_is_cancelled_and_deleted(run: Run, script: APIClient) -> None:
+    made = script.post(f"/api/v1/runs/{run.pk}/artifacts", {"format": "binary"}).json()
+    address = f"/api/v1/artifacts/{made['id']}"
+    assert script.delete(address).status_code == 409
+    assert script.post(f"{address}/cancel").json()["job"]["state"] == State.CANCELLED
+    assert script.post(f"{address}/cancel").status_code == 409
+    assert script.delete(address).status_code == 204
+    assert script.get(address).status_code == 404
+
+
+def test_another_workspaces_artifact_is_unknown(built: Artifact, run: Run) -> None:
+    bob = User.objects.create_user("bob@example.org", "correct horse battery")
+    stranger = script_of(bob, give_personal_workspace(bob))
+    unknown = "01890000-0000-7000-8000-000000000000"
+    for theirs, nobodys in (
+        (f"/api/v1/artifacts/{built.pk}", f"/api/v1/artifacts/{unknown}"),
+        (f"/api/v1/artifacts/{built.pk}/download", f"/api/v1/artifacts/{unknown}/download"),
+        (f"/api/v1/runs/{run.pk}/artifacts", f"/api/v1/runs/{unknown}/artifacts"),
+    ):
+        answers = stranger.get(theirs), stranger.get(nobodys)
+        assert [answer.status_code for answer in answers] == [404, 404]
+        assert answers[0].json() == answers[1].json()
+    assert stranger.post(f"/api/v1/runs/{run.pk}/artifacts", {"format": "binary"}).status_code == 404
+    assert stranger.get("/api/v1/artifacts").json()["results"] == []

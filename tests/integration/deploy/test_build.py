@@ -1,0 +1,72 @@
+"""The job that builds an artifact."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import zipfile
+
+import pytest
+
+from deploy_app import services
+from edgewise import storage
+from edgewise.accounts.models import User
+from edgewise.jobs import services as jobs
+from edgewise.jobs.models import LogLine, State
+from runs_app.models import Run
+from tests.integration.deploy.conftest import Build
+from tests.networks import LABELS, random_network
+from workers.attempt import Attempt, Stopped
+from workers.engine.errors import EngineError
+from workers.jobs import build_artifact
+
+pytestmark = pytest.mark.django_db
+
+
+def test_an_artifact_is_built_checked_and_described(run: Run, alice: User, build: Build) -> None:
+    artifact = build(services.request_artifact(run=run, user=alice, format="binary"))
+    content = storage.local_path(artifact.file_name).read_bytes()
+    assert artifact.state == State.SUCCEEDED
+    assert artifact.size == len(content)
+    assert artifact.sha256 == hashlib.sha256(content).hexdigest()
+    assert artifact.progress_done == artifact.progress_total == 6
+    with zipfile.ZipFile(storage.local_path(artifact.file_name)) as archive:
+        parameters = json.loads(archive.read("parameters.json"))
+    assert parameters["labels"] == list(LABELS)
+    assert parameters["edgewise"]["run"] == str(run.pk)
+    assert parameters["edgewise"]["dataset"] == str(run.dataset_id)
+    assert parameters["edgewise"]["weights_sha256"] == run.weights_sha256
+    assert parameters["edgewise"]["accuracy"] == pytest.approx(artifact.accuracy, abs=1e-6)
+    lines = LogLine.objects.filter(job_id=artifact.pk).values_list("text", flat=True)
+    assert [line.split(":")[0] for line in lines] == ["SavedModel", "TFLite"]
+
+
+def test_what_is_deleted_is_built_again_with_the_same_bytes(run: Run, alice: User, build: Build) -> None:
+    first = build(services.request_artifact(run=run, user=alice, format="tflite"))
+    services.delete_artifact(first)
+    second = build(services.request_artifact(run=run, user=alice, format="tflite"))
+    assert second.pk != first.pk
+    assert second.sha256 == first.sha256
+
+
+def test_weights_that_were_replaced_meanwhile_are_not_taken(run: Run, alice: User, build: Build) -> None:
+    artifact = services.request_artifact(run=run, user=alice, format="tflite")
+    storage.put_bytes(run.weights_name, random_network("kws-small", seed=1).to_bytes())
+    with pytest.raises(EngineError, match="other weights now"):
+        build(artifact)
+
+
+def test_weights_for_other_labels_are_refused(run: Run, alice: User, build: Build) -> None:
+    Run.objects.filter(pk=run.pk).update(labels=["<silence>", "<unknown>", "up", "down", "right"])
+    with pytest.raises(EngineError, match="but the run is for"):
+        build(services.request_artifact(run=run, user=alice, format="tflite"))
+
+
+def test_the_build_stops_when_it_is_asked_to(run: Run, alice: User) -> None:
+    artifact = services.request_artifact(run=run, user=alice, format="tflite")
+    claimed, stop = jobs.claim(type(artifact), artifact.pk, "worker"), threading.Event()
+    assert claimed is not None
+    stop.set()
+    with pytest.raises(Stopped):
+        build_artifact.run(Attempt(claimed, stop))
