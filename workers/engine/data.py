@@ -24,6 +24,7 @@ NOISE_SHARES = {"train": (0, 8), "validation": (8, 9), "test": (9, 10)}
 """Tenths of every noise recording (begin, end) that belong to a split."""
 NOISE_SECONDS = 60
 SWELL_SECONDS = 5.0
+LOWEST_HEARD_HERTZ = 20.0
 AS_LOUD = 0.999
 """Share of the loudest window's energy above which another one is as loud."""
 
@@ -169,7 +170,8 @@ def _noise(exponent: float, count: int, sample_rate: int) -> Int16Array:
     """
     generator = np.random.default_rng(int(exponent * 10))
     spectrum = np.fft.rfft(generator.standard_normal(count))
-    spectrum[1:] /= np.arange(1, len(spectrum)) ** exponent
+    # Below what is heard the spectrum is flat: brown noise would be little but slow drift.
+    spectrum /= np.maximum(np.fft.rfftfreq(count, 1 / sample_rate), LOWEST_HEARD_HERTZ) ** exponent
     audio = np.fft.irfft(spectrum, count)
     level = -40 + 20 * np.sin(2 * np.pi * np.arange(count) / (SWELL_SECONDS * sample_rate))
     loud = audio / audio.std() * 10 ** (level / 20)

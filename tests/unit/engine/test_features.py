@@ -1,4 +1,4 @@
-"""Features against a plain float64 writing of the client's definition, and against the figures that it is known to give."""
+"""Features against a plain float64 writing of the client's definition, and against figures that it gives."""
 
 from __future__ import annotations
 

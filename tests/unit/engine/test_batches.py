@@ -1,0 +1,134 @@
+"""Batches are a pure function of data, parameters and step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.unit.engine.tones import run_parameters, tones, write_pack
+from workers.engine import batches
+from workers.engine.batches import BatchSource, plain_features
+from workers.engine.data import TrainingData
+from workers.engine.features import FeatureExtractor
+
+QUIET = {
+    "noise_probability": 0, "shift_ms": 0, "gain_db": 0, "speed_percentage": 0, "spec_time_masks": 0,
+    "spec_frequency_masks": 0,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+    return tones(tmp_path_factory.mktemp("tones"))
+
+
+def source(data: TrainingData, **changes: Any) -> BatchSource:
+    return BatchSource(data, run_parameters(**changes))
+
+
+def test_a_step_always_has_the_same_batch(data: TrainingData) -> None:
+    one, other = source(data), source(data)
+    other.batch(99)
+    for step in (0, 7, 123_456):
+        features, labels = one.batch(step)
+        again, again_labels = other.batch(step)
+        assert np.array_equal(features, again)
+        assert np.array_equal(labels, again_labels)
+        assert np.isfinite(features).all()
+
+
+@pytest.mark.parametrize(("seed", "step"), [(0, 8), (1, 7), (2**31 - 1, 7)])
+def test_other_steps_and_seeds_have_other_batches(data: TrainingData, seed: int, step: int) -> None:
+    features, _ = source(data).batch(7)
+    assert not np.isin(source(data, seed=seed).batch(step)[0], features).any()
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 5])
+def test_dispatches_are_batches_in_order(data: TrainingData, ahead: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "AHEAD", ahead)
+    plan = [(3, 2), (5, 1), (6, 4)]
+    seen = []
+    for dispatch in source(data).dispatches(plan):
+        seen.append((dispatch.first, dispatch.count))
+        for index in range(dispatch.count):
+            features, labels = source(data).batch(dispatch.first + index)
+            assert np.array_equal(dispatch.features[index], features)
+            assert np.array_equal(dispatch.labels[index], labels)
+    assert seen == plan
+
+
+def test_who_stops_early_does_not_wait(data: TrainingData) -> None:
+    used = source(data)
+    dispatches = used.dispatches([(0, 1), *((step, 1) for step in range(1, 1000))])
+    next(dispatches)
+    dispatches.close()
+    assert list(dispatches) == []
+
+
+def test_a_failure_in_the_thread_reaches_the_caller(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
+    used = source(data)
+    monkeypatch.setattr(used, "batch", lambda step: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        next(used.dispatches([(0, 1)]))
+
+
+def test_rare_labels_weigh_as_much_as_frequent_ones(data: TrainingData) -> None:
+    words = data.train.label != 2
+    rare = data.train.select([*np.flatnonzero(words), np.flatnonzero(~words)[0]])
+    uneven = TrainingData(
+        data.labels, data.sample_rate, data.clip_samples, rare, data.validation, data.test, data.noise
+    )
+    drawn = np.concatenate([source(uneven, batch_size=64).batch(step)[1] for step in range(25)])
+    shares = np.bincount(drawn, minlength=4) / len(drawn)
+    assert shares == pytest.approx([0.25] * 4, abs=0.05)
+
+
+def test_without_augmentation_clips_are_as_they_are(data: TrainingData) -> None:
+    parameters = run_parameters(**QUIET)
+    plain = plain_features(data.train, data.clip_samples, FeatureExtractor(parameters.preprocessing))
+    features, labels = BatchSource(data, parameters).batch(0)
+    for clip, label in zip(features, labels, strict=True):
+        same_label = plain[data.train.label == label]
+        assert np.abs(same_label - clip).max(axis=(1, 2)).min() < 1e-4
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"noise_probability": 1},
+        {"shift_ms": 50},
+        {"gain_db": 10},
+        {"speed_percentage": 30},
+        {"spec_time_masks": 3},
+        {"spec_frequency_masks": 3},
+    ],
+)
+def test_each_augmentation_changes_clips(data: TrainingData, change: dict[str, float]) -> None:
+    plain, labels = source(data, **QUIET).batch(0)
+    changed, changed_labels = source(data, **QUIET | change).batch(0)
+    assert np.isfinite(changed).all()
+    assert np.array_equal(labels, changed_labels)  # the choice of labels comes first
+    assert not np.allclose(plain, changed, atol=1e-3)
+
+
+def test_noise_has_the_ratio_that_was_asked_for(data: TrainingData) -> None:
+    """At 0 dB speech and noise are as strong, so their sum is 3 dB stronger."""
+    used = source(data, **QUIET | {"noise_probability": 1, "noise_snr_min_db": 0, "noise_snr_max_db": 0})
+    generator = np.random.default_rng(0)
+    audio = data.train.around(0, 0, data.clip_samples)
+    louder = [np.mean(used._with_noise(audio, generator) ** 2) / np.mean(audio**2) for _ in range(50)]
+    assert np.mean(louder) == pytest.approx(2, rel=0.1)
+
+
+def test_digital_silence_stays_finite(data: TrainingData, tmp_path: Path) -> None:
+    silent = write_pack(tmp_path / "zeros.pcm", [np.zeros(1000)] * 4, [0, 1, 2, 3])
+    quiet = TrainingData(data.labels, data.sample_rate, data.clip_samples, silent, silent, silent, data.noise)
+    features, _ = source(quiet, noise_probability=1).batch(0)
+    assert np.isfinite(features).all()
+    no_noise = TrainingData(
+        data.labels, data.sample_rate, data.clip_samples, silent, silent, silent, data.noise.select(np.arange(0))
+    )
+    assert np.isfinite(source(no_noise, noise_probability=1).batch(0)[0]).all()
