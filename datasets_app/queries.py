@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Prefetch
 
-from datasets_app.models import Dataset, FileProblem, RawData, Split
+from datasets_app.models import Dataset, FileProblem, RawData, RawDataQuerySet, Split
 from edgewise.accounts.models import Workspace
-from edgewise.errors import NotFound
 from edgewise.jobs.models import LogLine
+from edgewise.lookup import one
 
 PROBLEMS_SHOWN = 200
 
@@ -46,17 +46,17 @@ def dataset_list(workspace: Workspace) -> list[RawData]:
 
 def heading(workspace: Workspace, raw_data_id: uuid.UUID) -> RawData:
     """One heading of the list, with its datasets."""
-    return _one(_with_datasets(workspace).filter(pk=raw_data_id), "raw data")
+    return one(_with_datasets(workspace).filter(pk=raw_data_id), "raw data")
 
 
 def raw_data(workspace: Workspace, raw_data_id: uuid.UUID) -> RawData:
     """Raw data that the workspace sees, with its import."""
-    return _one(RawData.objects.visible_to(workspace).select_related("import_job").filter(pk=raw_data_id), "raw data")
+    return one(RawData.objects.visible_to(workspace).select_related("import_job").filter(pk=raw_data_id), "raw data")
 
 
 def dataset(workspace: Workspace, dataset_id: uuid.UUID) -> Dataset:
     """One of the workspace's datasets."""
-    return _one(Dataset.objects.filter(workspace=workspace, pk=dataset_id).select_related("raw_data"), "dataset")
+    return one(Dataset.objects.filter(workspace=workspace, pk=dataset_id).select_related("raw_data"), "dataset")
 
 
 def raw_data_page(workspace: Workspace, raw_data_id: uuid.UUID) -> RawDataPage:
@@ -88,17 +88,10 @@ def label_bars(counts: Iterable[tuple[str, dict[str, int]]]) -> list[LabelBar]:
     return bars
 
 
-def _with_datasets(workspace: Workspace):  # type: ignore[no-untyped-def]
+def _with_datasets(workspace: Workspace) -> RawDataQuerySet:
     mine = Dataset.objects.filter(workspace=workspace).annotate(run_count=Count("runs")).order_by("-created_at")
     return (
         RawData.objects.visible_to(workspace)
         .select_related("import_job")
         .prefetch_related(Prefetch("datasets", queryset=mine, to_attr="mine"))
     )
-
-
-def _one(rows, what: str):  # type: ignore[no-untyped-def]
-    row = rows.first()
-    if row is None:
-        raise NotFound(what)
-    return row

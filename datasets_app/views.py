@@ -51,7 +51,8 @@ def raw_data_heading(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpRespon
 @show_or_send
 def upload(request: HttpRequest) -> HttpResponse:
     """Upload an archive of recordings."""
-    context = {"name": request.POST.get("name", ""), "limit": settings.MAX_UPLOAD}
+    name = request.POST.get("name", "")
+    context = {"name": name, "limit": settings.MAX_UPLOAD}
     if request.method == "GET":
         return dialog(request, "datasets/upload.html", context)
     file = request.FILES.get("file")
@@ -59,7 +60,7 @@ def upload(request: HttpRequest) -> HttpResponse:
         if file is None:
             raise Invalid({"file": "Choose the archive to upload."})
         row = services.import_archive(
-            workspace=workspace_of(request), user=user_of(request), name=context["name"], file=file,
+            workspace=workspace_of(request), user=user_of(request), name=name, file=file,
             file_name=file.name or "",
         )  # fmt: skip
     except UserError as error:

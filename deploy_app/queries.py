@@ -13,7 +13,7 @@ from runs_app.models import Run
 
 def artifacts(run: Run) -> list[Artifact]:
     """Artifacts of a run, the newest first."""
-    return list(run.artifacts.select_related("created_by").order_by("-queued_at"))  # type: ignore[attr-defined]
+    return list(run.artifacts.select_related("created_by").order_by("-queued_at"))
 
 
 def artifact(workspace: Workspace, artifact_id: uuid.UUID) -> Artifact:

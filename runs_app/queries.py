@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from django.contrib.postgres.aggregates import ArrayAgg
-from django.db.models import Count, F, Q, QuerySet, Window
+from django.db.models import Count, F, Q, Window
 from django.db.models.functions import RowNumber
 from django.http import QueryDict
 
 from datasets_app.models import Dataset
 from edgewise.accounts.models import Workspace
-from edgewise.errors import NotFound
 from edgewise.jobs.models import LogLine, State
+from edgewise.lookup import as_id, one
 from runs_app.models import Metric, Prediction, Project, Run, Series
 
 RUNS_OF_A_PROJECT = 10
@@ -133,7 +133,7 @@ def run_list(workspace: Workspace, wanted: RunFilter) -> list[ProjectRows]:
 
 def run_row(workspace: Workspace, run_id: uuid.UUID) -> Run:
     """One row of the list."""
-    run = _one(Run.objects.filter(workspace=workspace, pk=run_id).select_related("dataset"), "run")
+    run = one(Run.objects.filter(workspace=workspace, pk=run_id).select_related("dataset"), "run")
     _add_curves([run])
     return run
 
@@ -155,7 +155,7 @@ def _add_curves(runs: Sequence[Run]) -> None:
 
 def project(workspace: Workspace, project_id: object) -> Project:
     """One of the workspace's projects."""
-    return _one(Project.objects.filter(workspace=workspace, pk=_identifier(str(project_id)) or None), "project")
+    return one(Project.objects.filter(workspace=workspace, pk=as_id(project_id)), "project")
 
 
 def datasets(workspace: Workspace) -> list[Dataset]:
@@ -165,7 +165,7 @@ def datasets(workspace: Workspace) -> list[Dataset]:
 
 def find_run(workspace: Workspace, run_id: str) -> Run | None:
     """The workspace's run of that id; None where it has none."""
-    return Run.objects.filter(workspace=workspace, pk=_identifier(run_id) or None).select_related("dataset").first()
+    return Run.objects.filter(workspace=workspace, pk=as_id(run_id)).select_related("dataset").first()
 
 
 # --- a run ------------------------------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ def find_run(workspace: Workspace, run_id: str) -> Run | None:
 def run(workspace: Workspace, run_id: uuid.UUID) -> Run:
     """A run with all that its header shows."""
     related = ("project", "dataset__raw_data", "initial_weights", "evaluation")
-    return _one(Run.objects.filter(workspace=workspace, pk=run_id).select_related(*related), "run")
+    return one(Run.objects.filter(workspace=workspace, pk=run_id).select_related(*related), "run")
 
 
 def log(row: Run) -> list[LogLine]:
@@ -258,13 +258,6 @@ def predictions(row: Run, label: int, predicted: int) -> list[Prediction]:
     """Test clips of one cell of the matrix, the surest first."""
     rows = row.predictions.filter(label=label, predicted=predicted).select_related("clip")
     return sorted(rows[:CLIPS_SHOWN], key=lambda one: -float(one.scores[predicted]))
-
-
-def _one(rows: QuerySet, what: str):  # type: ignore[no-untyped-def, type-arg]
-    row = rows.first()
-    if row is None:
-        raise NotFound(what)
-    return row
 
 
 def _identifier(text: str) -> str:

@@ -69,10 +69,11 @@ def _download(attempt: Attempt, address: str) -> Path:
         return target
     partial = target.with_name(target.name + ".part")
     have = partial.stat().st_size if partial.exists() else 0
-    request = urllib.request.Request(address, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310 - the service takes http(s) alone
+    # The service takes http(s) addresses alone.
+    request = urllib.request.Request(address, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310
     try:
         with (
-            urllib.request.urlopen(request, timeout=60) as answer,
+            urllib.request.urlopen(request, timeout=60) as answer,  # noqa: S310
             partial.open("ab" if answer.status == 206 else "wb") as file,
         ):
             total = int(answer.headers.get("Content-Length", 0)) + file.tell()
@@ -134,7 +135,8 @@ def _clips(raw_data: RawData, found: Ingested) -> Iterable[Clip]:
     for clip in found.clips:
         yield Clip(
             raw_data=raw_data, name=clip.name[-500:], kind=ClipKind.NOISE if clip.noise else ClipKind.WORD,
-            label=clip.label[:100], speaker=clip.speaker[:200], split=clip.split, offset=clip.offset, length=clip.length,
+            label=clip.label[:100], speaker=clip.speaker[:200], split=clip.split,
+            offset=clip.offset, length=clip.length,
             sample_rate=clip.sample_rate, peak_dbfs=clip.peak_dbfs, rms_dbfs=clip.rms_dbfs,
         )  # fmt: skip
 

@@ -39,12 +39,13 @@ def page(request: HttpRequest) -> HttpResponse:
 @show_or_send
 def new_token(request: HttpRequest) -> HttpResponse:
     """Make a token and show its secret, this once."""
-    context = {"scopes": Scope.choices, "lifetimes": LIFETIMES.items(), "name": request.POST.get("name", "")}
+    name = request.POST.get("name", "")
+    context = {"scopes": Scope.choices, "lifetimes": LIFETIMES.items(), "name": name}
     if request.method == "GET":
         return dialog(request, "account/new_token.html", context)
     try:
         token, secret = services.create_token(
-            user_of(request), workspace_of(request), context["name"], request.POST.get("scope", Scope.WRITE),
+            user_of(request), workspace_of(request), name, request.POST.get("scope", Scope.WRITE),
             _days(request.POST.get("lifetime", "365")),
         )  # fmt: skip
     except UserError as error:

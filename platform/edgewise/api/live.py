@@ -58,7 +58,8 @@ async def workspace_events(request: HttpRequest, workspace: Workspace) -> HttpRe
 
 def _at_work(workspace: Workspace) -> list[Event]:
     wanted = Q(state__in=ACTIVE) | Q(finished_at__gt=timezone.now() - JUST_NOW)
-    jobs = [job for model in job_models().values() for job in model._default_manager.filter(wanted, workspace=workspace)]
+    of_workspace = Q(workspace=workspace) & wanted
+    jobs = [job for model in job_models().values() for job in model._default_manager.filter(of_workspace)]
     return [{"event": "job", "id": None, "data": snapshot(job)} for job in jobs]
 
 

@@ -126,7 +126,7 @@ def read(model: type[BaseModel], posted: QueryDict, *, without: Collection[str] 
         elif item.type == "boolean":
             values[item.name] = item.name in posted
         elif item.name in posted:
-            values[item.name] = posted[item.name].strip()
+            values[item.name] = posted.get(item.name, "").strip()
     return values
 
 

@@ -21,7 +21,7 @@ class UserErrorPages(MiddlewareMixin):
         if not wants_part(request):
             return render(request, "error.html", {"error": error}, status=error.status)
         response = render(request, "components/error.html", {"error": error}, status=error.status)
-        response.headers.update({"HX-Retarget": "#messages", "HX-Reswap": "beforeend"})
+        response["HX-Retarget"], response["HX-Reswap"] = "#messages", "beforeend"
         return response
 
 
