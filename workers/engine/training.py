@@ -306,8 +306,9 @@ def _compiled_steps(parameters: RunParameters, model: keras.Model, averaged: ker
 
     @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
     def steps(features: Any, labels: Any, rates: Any, first: Any, count: Any) -> tuple[Any, Any]:
-        total, correct = tf.constant(0.0), tf.constant(0)
-        for index in tf.range(count):
+        total, correct, index = tf.constant(0.0), tf.constant(0), tf.constant(0)
+        # No `for … in tf.range(count)`: XLA would compile that anew for every count.
+        while index < count:
             optimizer.learning_rate.assign(rates[index])
             with tf.GradientTape() as tape:
                 logits = tf.cast(model(features[index], training=True), tf.float32)
@@ -321,6 +322,7 @@ def _compiled_steps(parameters: RunParameters, model: keras.Model, averaged: ker
                 average.assign(value + decay * (average - value))
             total += loss
             correct += tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == labels[index], tf.int32))
+            index += 1
         return total, correct
 
     return steps
