@@ -12,10 +12,10 @@ from tests.browser.world import World
 SignIn = Callable[[Page, str], None]
 BUDGET_BYTES = 60_000
 NAMES = [
-    "datasets", "raw data", "new dataset without scripts", "runs", "new run", "configuration", "progress", "results",
-    "no results", "deploy", "account", "e-mail", "password", "sessions", "not found",
+    "datasets", "raw data", "new dataset without scripts", "runs", "new run", "configuration", "progress",
+    "progress before the first step", "results", "no results", "deploy", "account", "e-mail", "password", "sessions", "not found",
 ]  # fmt: skip
-CHARTS = ("progress", "results")
+CHARTS = ("progress", "progress before the first step", "results")
 
 UNNAMED = """() => [...document.querySelectorAll('button, a, input:not([type=hidden]), select, textarea')]
   .filter((one) => one.checkVisibility())

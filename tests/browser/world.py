@@ -44,6 +44,7 @@ class World:
     project: str
     finished: str
     running: str
+    queued: str
 
     @property
     def pages(self) -> dict[str, str]:
@@ -57,6 +58,7 @@ class World:
             "new run": f"/runs/new?project={self.project}",
             "configuration": f"{finished}/configuration",
             "progress": f"{running}/progress",
+            "progress before the first step": f"/runs/{self.queued}/progress",
             "results": f"{finished}/results",
             "no results": f"{running}/results",
             "deploy": f"{finished}/deploy",
@@ -91,7 +93,7 @@ def build_world() -> World:
         accuracy=0.98, state=State.SUCCEEDED, started_at=_ago(3), finished_at=_ago(2),
     )  # fmt: skip
     create_token(reader, workspace, "Nightly training")
-    rows = (workspace, raw_data, project, runs[State.SUCCEEDED], runs[State.RUNNING])
+    rows = (workspace, raw_data, project, runs[State.SUCCEEDED], runs[State.RUNNING], runs[State.QUEUED])
     return World(reader.email, newcomer.email, operator.email, *(str(row.pk) for row in rows))
 
 

@@ -21,7 +21,7 @@ function setError(field, message) {
   const place = field.querySelector(".error");
   place.textContent = message;
   place.hidden = !message;
-  inputOf(field).setAttribute("aria-invalid", String(Boolean(message)));
+  inputOf(field)?.setAttribute("aria-invalid", String(Boolean(message)));
 }
 
 document.addEventListener("input", (event) => {
