@@ -76,8 +76,8 @@ def matrix_figure(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> 
             traces.append(
                 go.Heatmap(
                     x=list(range(size)), y=list(range(size)), z=cells, xgap=1, ygap=1, showscale=False,
-                    zmin=0, zmax=top, visible=mode == "counts", meta={"mode": mode}, customdata=counts, hoverongaps=False,
-                    texttemplate=template if numbers else None, name="",
+                    zmin=0, zmax=top, visible=mode == "counts", meta={"mode": mode}, customdata=counts,
+                    hoverongaps=False, texttemplate=template if numbers else None, name="",
                     hovertemplate="%{customdata} clips of <b>%{y}</b> were heard as <b>%{x}</b><extra></extra>",
                 )
             )  # fmt: skip

@@ -13,7 +13,8 @@ SignIn = Callable[[Page, str], None]
 BUDGET_BYTES = 60_000
 NAMES = [
     "datasets", "raw data", "new dataset without scripts", "runs", "new run", "configuration", "progress",
-    "progress before the first step", "results", "no results", "deploy", "account", "e-mail", "password", "sessions", "not found",
+    "progress before the first step", "results", "no results", "deploy", "account", "e-mail", "password", "sessions",
+    "not found",
 ]  # fmt: skip
 CHARTS = ("progress", "progress before the first step", "results")
 
