@@ -83,7 +83,7 @@ def demonstrate(wishes: Wishes) -> dict[str, Any]:
 
 def _checked(wishes: Wishes) -> dict[str, Any]:
     """Check what would otherwise be found wrong only after the import."""
-    interval = max(1, wishes.steps // VALIDATIONS)
+    interval = min(max(1, wishes.steps // VALIDATIONS), 1_000_000)
     parameters = {"network": wishes.network, "steps": wishes.steps, "validation_interval": interval}
     try:
         RunParameters.model_validate(parameters)
@@ -132,6 +132,8 @@ def _archive(audio: Path) -> Iterator[Path]:
 
 def _dataset(user: User, name: str, raw_data: RawData, keywords: list[str]) -> Dataset:
     parameters = {**datasets.prefill(raw_data)["parameters"], "keywords": keywords or _keywords(raw_data)}
+    if set(raw_data.label_counts) <= set(parameters["keywords"]):
+        parameters["unknown_percentage"] = 0  # no other word is left
     return datasets.create_dataset(
         workspace=raw_data.workspace, user=user, raw_data=raw_data, name=name, parameters=parameters
     )

@@ -5,17 +5,11 @@ By default each process is killed once; EDGEWISE_SURVIVAL_ROUNDS=20 does what th
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import re
 import signal
-import socket
-import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,8 +17,7 @@ from typing import Any
 
 import pytest
 
-from edgewise.launcher.paths import CHECKOUT, Home
-from edgewise.launcher.testing import remove_home
+from tests.installation import Installation, installed, wait_for
 
 pytestmark = [
     pytest.mark.timeout(1500),
@@ -42,115 +35,12 @@ VICTIMS = {
     "web": r"uvicorn edgewise\.asgi",
     "launcher": r"edgewise\.launcher up|/edgewise up",
 }
-MAKE_TOKEN = """
-from edgewise.accounts.models import User
-from edgewise.accounts.services import create_token, give_personal_workspace
-user = User.objects.get(is_superuser=True)
-print("token", create_token(user, give_personal_workspace(user), "survival")[1])
-"""
-
-
-class Installation:
-    """An installation of its own, as `./edgewise up` starts it, seen through its API."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        # The packages are those of this test run.
-        (home / "venv").symlink_to(Path(sys.prefix))
-        self.environment = {
-            name: value for name, value in os.environ.items() if not name.endswith("_URL") and "EDGEWISE" not in name
-        } | {"EDGEWISE_HOME": str(home), "PYTHONPATH": str(CHECKOUT / "platform")}
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port = int(listener.getsockname()[1])
-        self.launcher: subprocess.Popen[bytes] | None = None
-        self.token = ""
-
-    def up(self) -> None:
-        """Start it and wait until it answers."""
-        with (self.home / "up.log").open("ab") as log:
-            command = [sys.executable, "-m", "edgewise.launcher", "up", "--port", str(self.port)]
-            self.launcher = subprocess.Popen(command, cwd=CHECKOUT, env=self.environment, stdout=log, stderr=log)
-        wait_for(self.answers, "the web answers", 120)
-
-    def down(self) -> None:
-        """Stop it as Ctrl-C does."""
-        assert self.launcher is not None
-        self.launcher.send_signal(signal.SIGINT)
-        self.launcher.wait(60)
-
-    def answers(self) -> bool:
-        assert self.launcher is not None
-        assert self.launcher.poll() is None, (self.home / "up.log").read_text()
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            return False
-
-    def sign_in(self) -> None:
-        """Make the administrator's token."""
-        command = [sys.executable, "-m", "edgewise.launcher", "manage", "shell", "-c", MAKE_TOKEN]
-        done = subprocess.run(command, cwd=CHECKOUT, env=self.environment, capture_output=True, text=True, check=True)
-        found = re.search(r"token (\S+)", done.stdout)
-        assert found, done.stdout
-        self.token = found[1]
-
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/api/v1{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.loads(answer.read())
-
-    def patiently(self, path: str) -> Any:
-        """Read, again and again while something is down."""
-        found: list[Any] = []
-
-        def attempt() -> bool:
-            try:
-                found.append(self.call("GET", path))
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
-                return False
-            return True
-
-        wait_for(attempt, f"{path} answers", 120)
-        return found[0]
-
-    def processes(self, pattern: str) -> list[int]:
-        """Find processes of this installation by their command lines."""
-        mine = f"EDGEWISE_HOME={self.home}".encode()
-        found = []
-        for folder in Path("/proc").iterdir():
-            try:
-                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                belongs = mine in (folder / "environ").read_bytes() or str(self.home) in command
-            except (OSError, NotADirectoryError):
-                continue
-            if belongs and re.search(pattern, command):
-                found.append(int(folder.name))
-        return sorted(found)
-
-
-def wait_for(condition: Callable[[], bool], what: str, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s until {what}"
-        time.sleep(0.1)
 
 
 @pytest.fixture
 def installation(tmp_path: Path) -> Iterator[Installation]:
-    place = Installation(tmp_path)
-    place.up()
-    place.sign_in()
-    yield place
-    place.down()
-    (tmp_path / "venv").unlink()
-    remove_home(Home(tmp_path))
+    with installed(tmp_path) as place:
+        yield place
 
 
 def begin_run(place: Installation, steps: int) -> str:

@@ -19,7 +19,7 @@ class Command(BaseCommand):
 
     help = (
         "The main job without a browser: import, dataset, run, results, artifact.zip. Without --audio the demo speaks "
-        "its own words; only real recordings can judge a model."
+        "its own words."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -32,6 +32,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do it, and print the results."""
+        if options["audio"] is None:
+            self.stderr.write("The demo speaks its own words; only real recordings can judge a model.")
         keywords = [word.strip() for word in options["keywords"].split(",") if word.strip()]
         try:
             results = demonstrate(Wishes(options["audio"], keywords, options["network"], options["steps"]))
