@@ -82,7 +82,8 @@ class Installation:
             headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.loads(answer.read())
+            content = answer.read()
+        return json.loads(content) if content else None
 
     def patiently(self, path: str) -> Any:
         """Read, again and again while something is down."""

@@ -1,0 +1,111 @@
+"""A run on real workers: cancelled in each phase, resumed, continued from its weights; and imports that fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.installation import Installation, installed, wait_for
+
+pytestmark = pytest.mark.timeout(600)
+
+PATIENCE = 120
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with installed(tmp_path_factory.mktemp("home")) as installation:
+        yield installation
+
+
+@pytest.fixture(scope="module")
+def dataset(place: Installation) -> dict[str, Any]:
+    spoken = {"name": "words", "synthesize": {"keywords": ["up", "down"], "clips_per_word": 60}}
+    raw_data = place.call("POST", "/raw-data", spoken)
+    wait_for(state_of(place, f"/raw-data/{raw_data['id']}", "succeeded"), "the words are spoken", PATIENCE)
+    wanted = {"raw_data": raw_data["id"], "name": "two words", "parameters": {"keywords": ["up", "down"]}}
+    made: dict[str, Any] = place.call("POST", "/datasets", wanted)
+    return made
+
+
+@pytest.fixture(scope="module")
+def optimize(place: Installation, dataset: dict[str, Any]) -> Callable[..., str]:
+    project = place.call("POST", "/projects", {"name": "runs"})["id"]
+
+    def make(name: str, steps: int, **more: Any) -> str:
+        parameters = {"steps": steps, "validation_interval": min(20, steps), "batch_size": 16}
+        body = {"project": project, "dataset": dataset["id"], "name": name, "parameters": parameters, **more}
+        return f"/runs/{place.call('POST', '/runs', body)['id']}"
+
+    return make
+
+
+def state_of(place: Installation, path: str, *states: str) -> Callable[[], bool]:
+    return lambda: place.call("GET", path)["job"]["state"] in states
+
+
+def has_trained(place: Installation, run: str) -> Callable[[], bool]:
+    return lambda: place.call("GET", run)["best_step"] is not None
+
+
+def curve(place: Installation, run: str, series: str) -> list[int]:
+    return [point["step"] for point in place.call("GET", f"{run}/metrics") if point["series"] == series]
+
+
+def test_a_cancelled_run_keeps_its_weights_and_can_be_resumed(
+    place: Installation, optimize: Callable[..., str]
+) -> None:
+    run = optimize("cancelled in training", 1000)
+    wait_for(has_trained(place, run), "it has been validated", PATIENCE)
+    waiting = optimize("cancelled while it waits", 20)
+    assert place.call("POST", f"{waiting}/cancel")["job"]["state"] == "cancelled"
+    place.call("POST", f"{run}/cancel")
+    wait_for(state_of(place, run, "cancelled"), "it is cancelled", 10)
+    cancelled = place.call("GET", run)
+    assert cancelled["weights_sha256"]
+    assert 0 < cancelled["job"]["progress"]["done"] < 1000
+    place.call("POST", f"{run}/resume")
+    wait_for(state_of(place, run, "succeeded"), "it ends", 300)
+    assert curve(place, run, "validation") == list(range(20, 1001, 20))
+    assert place.call("GET", f"{run}/results")["clips"] > 0
+
+
+def test_a_run_is_cancelled_while_it_compiles(place: Installation, optimize: Callable[..., str]) -> None:
+    run = optimize("cancelled early", 3000)
+    wait_for(lambda: place.call("GET", run)["job"]["message"] == "Compiling", "it compiles", PATIENCE)
+    place.call("POST", f"{run}/cancel")
+    wait_for(state_of(place, run, "cancelled"), "it is cancelled", 10)
+
+
+def test_a_following_run_starts_where_the_first_one_ended(place: Installation, optimize: Callable[..., str]) -> None:
+    first = optimize("first", 200)
+    wait_for(state_of(place, first, "succeeded"), "the first run ends", PATIENCE)
+    ended = place.call("GET", first)
+    following = optimize("following", 20, initial_weights=ended["id"])
+    wait_for(state_of(place, following, "succeeded"), "the following run ends", PATIENCE)
+    points = place.call("GET", f"{following}/metrics")
+    begin = next(point for point in points if point["series"] == "validation" and point["step"] == 0)
+    assert begin["accuracy"] >= ended["best_accuracy"] - 0.03
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda folder: folder / "words.tar.gz", "no archive that Edgewise can read"),
+        (lambda folder: folder, "no recorded words"),
+    ],
+)
+def test_an_import_that_fails_says_why(
+    place: Installation, tmp_path: Path, make: Callable[[Path], Path], reason: str
+) -> None:
+    (tmp_path / "words.tar.gz").write_text("these are no recordings")
+    made = place.call("POST", "/raw-data", {"location": str(make(tmp_path))})
+    path = f"/raw-data/{made['id']}"
+    wait_for(state_of(place, path, "failed"), "the import fails", PATIENCE)
+    failure = place.call("GET", path)["job"]["failure"]
+    assert reason in failure["reason"]
+    assert failure["remedy"]
+    place.call("DELETE", path)
