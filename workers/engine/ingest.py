@@ -6,25 +6,28 @@ Layouts (each with or without folders above it):
     train|validation|test…/<word>/…, background_noise/…        `nengo-edge package-dataset kws`
     <word>/<any name>.wav                                       plain folders
 
-Where `testing_list.txt` and `validation_list.txt` are there, they alone decide the split; else the folders do; else the
-published rule of Speech Commands, a hash of the part of the name before `_nohash_`.
+Where `testing_list.txt` or `validation_list.txt` is there, the lists alone decide the split; else the folders do; else
+the published rule of Speech Commands, a hash of the part of the name before `_nohash_`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from workers.engine.archives import Refused, members
+from workers.engine.archives import Refused, UnreadableMember, members
 from workers.engine.audio import SUFFIXES, PackWriter, Recording, UnusableAudio, decode
 from workers.engine.errors import EngineError
 
 NOISE_FOLDERS = ("_background_noise_", "background_noise")
 LISTS = {"testing_list.txt": "test", "validation_list.txt": "validation"}
 SPLIT_FOLDERS = ("train", "validation", "test")
+OTHER_AUDIO = (".m4a", ".mp4", ".aac", ".wma", ".opus", ".aif", ".aiff", ".amr", ".webm", ".caf", ".3gp")
+"""Recordings that are told of, where other files are passed over in silence."""
+LONGEST_NAME, LONGEST_LABEL = 500, 100
 MOST_NAMED = 2**27 - 1
 SPEAKER = re.compile(r"_nohash_.*$")
 
@@ -87,25 +90,22 @@ def ingest(source: Path, folder: Path, report: Callable[[int], None], stop: Call
         EngineError: the source cannot be read, or there is no word in it.
     """
     found, lists = Ingested(), dict[str, str]()
-    placed: dict[str, Placement] = {}
+    places: dict[str, Placement] = {}
     with PackWriter(folder) as pack:
         for count, (name, content) in enumerate(_files(source, found, lists)):
             stop()
-            placement = place(name)
-            if placement is None:
-                found.problems.append(_nowhere(name))
-            elif name in placed:
+            if name in places:
                 found.problems.append(
                     Problem(name, "same-name", "The archive holds this name twice.", "Keep one of them.")
                 )
-            else:
-                placed[name] = placement
+            elif placement := _placed(name, found):
+                places[name] = placement
                 _take(found, pack, name, placement, content)
             report(count + 1)
         _require_words(found)
     found.pack, found.sha256 = pack.path, pack.sha256
-    for clip in found.clips:
-        clip.split = _split(clip, placed[clip.name], lists)
+    # Only now: the lists may come last, and one file does not tell which layout it is.
+    _divide(found, places, lists)
     return found
 
 
@@ -116,11 +116,32 @@ def _files(source: Path, found: Ingested, lists: dict[str, str]) -> Iterator[tup
             found.problems.append(Problem(member.name, member.code, member.reason, member.remedy))
             continue
         path = PurePosixPath(member.name)
+        kind = path.suffix.lower()
+        if path.name.startswith(".") or not (path.name in LISTS or kind in SUFFIXES or kind in OTHER_AUDIO):
+            continue
+        if kind in OTHER_AUDIO:
+            found.problems.append(_unsupported(member.name, kind))
+            continue
+        try:
+            content = member.read()
+        except UnreadableMember as error:
+            found.problems.append(Problem(member.name, error.code, error.reason, error.remedy))
+            continue
         if path.name in LISTS:
-            lines = member.read().decode("utf-8", errors="replace").split()
-            lists.update(dict.fromkeys(lines, LISTS[path.name]))
-        elif path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
-            yield member.name, member.read()
+            names = content.decode("utf-8", errors="replace").splitlines()
+            lists.update((name.strip(), LISTS[path.name]) for name in names if name.strip())
+        else:
+            yield member.name, content
+
+
+def _placed(name: str, found: Ingested) -> Placement | None:
+    placement = place(name)
+    if placement is None:
+        found.problems.append(_nowhere(name))
+    elif len(name) > LONGEST_NAME or len(placement.label) > LONGEST_LABEL:
+        found.problems.append(_long_name(name))
+        return None
+    return placement
 
 
 def place(name: str) -> Placement | None:
@@ -138,9 +159,9 @@ def place(name: str) -> Placement | None:
 
 
 def published_split(name: str, validation: float = 10, test: float = 10) -> str:
-    """Split of a clip by Speech Commands' published rule, which never changes as clips are added.
+    """Split of a clip by Speech Commands' published rule (`which_set`), which never changes as clips are added.
 
-    SHA-1 of the file's name up to `_nohash_`, so that all clips of one speaker and word stay together.
+    It hashes the file's name up to `_nohash_`, the speaker, so that all clips of one person stay together.
     """
     key = SPEAKER.sub("", PurePosixPath(name).name)
     share = (int(hashlib.sha1(key.encode(), usedforsecurity=False).hexdigest(), 16) % (MOST_NAMED + 1)) * (
@@ -182,12 +203,25 @@ def speaker_of(name: str) -> str:
     return SPEAKER.sub("", stem) if "_nohash_" in stem else ""
 
 
-def _split(clip: IngestedClip, placement: Placement, lists: dict[str, str]) -> str:
-    if clip.noise:
-        return "train"
-    if lists:
-        return lists.get("/".join(PurePosixPath(clip.name).parts[-2:]), "train")
-    return placement.split or published_split(clip.name)
+def _divide(found: Ingested, places: Mapping[str, Placement], lists: Mapping[str, str]) -> None:
+    """Set the split of every clip: by the lists, else by folders, else by the published rule."""
+    folders = {places[clip.name].split for clip in found.clips} - {""}
+    # One such folder alone is no division: somebody calls all of the data "test recordings".
+    by_folder = not lists and len(folders) > 1
+    if by_folder:
+        found.problems += [_outside(clip.name) for clip in found.clips if _is_outside(clip, places)]
+        found.clips = [clip for clip in found.clips if not _is_outside(clip, places)]
+    for clip in found.clips:
+        if clip.noise:
+            clip.split = "train"
+        elif lists:
+            clip.split = lists.get("/".join(PurePosixPath(clip.name).parts[-2:]), "train")
+        else:
+            clip.split = places[clip.name].split if by_folder else published_split(clip.name)
+
+
+def _is_outside(clip: IngestedClip, places: Mapping[str, Placement]) -> bool:
+    return not clip.noise and not places[clip.name].split
 
 
 def _require_words(found: Ingested) -> None:
@@ -211,4 +245,24 @@ def _require_words(found: Ingested) -> None:
 def _nowhere(name: str) -> Problem:
     return Problem(
         name, "no-label", "The file lies in no word's folder.", "Put it into a folder with the word as its name."
+    )
+
+
+def _outside(name: str) -> Problem:
+    return Problem(
+        name, "no-split", "The data is divided into train, validation and test folders; this file lies beside them.",
+        "Put it into one of them.",
+    )  # fmt: skip
+
+
+def _long_name(name: str) -> Problem:
+    return Problem(
+        name, "long-name", f"The name has more than {LONGEST_NAME} letters, or its word more than {LONGEST_LABEL}.",
+        "Give file and folder shorter names.",
+    )  # fmt: skip
+
+
+def _unsupported(name: str, kind: str) -> Problem:
+    return Problem(
+        name, "unsupported", f"Edgewise does not read {kind} files.", f"Convert it to one of: {', '.join(SUFFIXES)}."
     )
