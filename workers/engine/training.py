@@ -93,7 +93,7 @@ def learning_rate(parameters: RunParameters, step: int) -> float:
     """Learning rate of a step, counted from 0: linear warm-up, then half a cosine (Loshchilov & Hutter 2017)."""
     warm = round(parameters.steps * parameters.warmup_percentage / 100)
     if step < warm:
-        return parameters.learning_rate * (step + 1) / warm
+        return parameters.learning_rate * ((step + 1) / warm)
     part = (step - warm) / max(1, parameters.steps - warm)
     return parameters.learning_rate * 0.5 * (1 + math.cos(math.pi * part))
 
