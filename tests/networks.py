@@ -11,6 +11,7 @@ from edgewise.spec.network import NETWORKS
 from edgewise.spec.run import RunParameters
 from workers.engine import networks
 from workers.engine.data import Clips
+from workers.engine.speech import speak_words
 from workers.engine.weights import TrainedNetwork
 
 LABELS = ("<silence>", "<unknown>", "up", "down", "left")
@@ -52,3 +53,16 @@ def random_clips(folder: Path, count: int = 30, samples: int = CLIP_SAMPLES, see
     pack = folder / "noise.pcm"
     pack.write_bytes(np.round(random_audio(count, samples, seed) * 32767).astype("<i2").tobytes())
     return Clips.of((pack,), [(0, row * samples, samples, row % len(LABELS)) for row in range(count)])
+
+
+def spoken_clips(folder: Path, clips_per_word: int = 10) -> Clips:
+    """Write a pack of spoken words and noises and return them with the labels of `LABELS`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pack, rows, end = folder / "speech.pcm", [], 0
+    with pack.open("wb") as file:
+        for clip in speak_words(LABELS[2:], clips_per_word, seed=0):
+            label = 0 if clip.noise else LABELS.index(clip.label) if clip.label in LABELS else 1
+            rows.append((0, end, len(clip.samples), label))
+            file.write(clip.samples.astype("<i2").tobytes())
+            end += len(clip.samples)
+    return Clips.of((pack,), rows)

@@ -14,7 +14,7 @@ import pytest
 
 from edgewise.spec.network import NETWORKS
 from edgewise.spec.run import RunParameters
-from tests.networks import CLIP_SAMPLES, LABELS, random_clips, random_network
+from tests.networks import CLIP_SAMPLES, LABELS, random_clips, random_network, spoken_clips
 from workers.engine.data import Clips, TrainingData
 from workers.engine.training import train
 from workers.engine.weights import TrainedNetwork
@@ -84,18 +84,20 @@ def small(unpack: Callable[..., Unpacked], tmp_path_factory: pytest.TempPathFact
 def artifact(
     request: pytest.FixtureRequest, unpack: Callable[..., Unpacked], tmp_path_factory: pytest.TempPathFactory
 ) -> Unpacked:
-    """Each network with random weights, and one that was trained for a few steps."""
-    clips = random_clips(tmp_path_factory.mktemp("clips"), count=32)
-    trained = trained_network(clips, tmp_path_factory) if request.param == "trained" else random_network(request.param)
-    return unpack(trained, clips)
+    """Each network with random weights, on noise; and one that was trained for a few steps, on speech."""
+    folder = tmp_path_factory.mktemp("clips")
+    if request.param == "trained":
+        clips = spoken_clips(folder)
+        return unpack(trained_network(clips, folder / "run"), clips)
+    return unpack(random_network(request.param), random_clips(folder, count=32))
 
 
-def trained_network(clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> TrainedNetwork:
+def trained_network(clips: Clips, folder: Path) -> TrainedNetwork:
     """Train kws-small for a few steps."""
     parameters = RunParameters(
-        network="kws-small", steps=6, validation_interval=6, batch_size=16, **NETWORKS["kws-small"].defaults
+        network="kws-small", steps=40, validation_interval=40, batch_size=32, **NETWORKS["kws-small"].defaults
     )
     data = TrainingData(LABELS, 16000, CLIP_SAMPLES, clips, clips, clips, clips)
-    outcome = train(parameters, data, tmp_path_factory.mktemp("run"), lambda _: None, lambda: False)
+    outcome = train(parameters, data, folder, lambda _: None, lambda: False)
     assert outcome.best is not None
     return outcome.best

@@ -11,6 +11,7 @@ import pytest
 from edgewise.spec.run import AudioPreprocessing
 from tests.client.conftest import Unpacked
 from tests.networks import CLIP_SAMPLES, random_audio, random_network
+from workers.engine.data import starts
 from workers.engine.inference import infer
 
 TOLERANCE = 1e-4
@@ -18,7 +19,8 @@ TOLERANCE = 1e-4
 
 def test_runners_equal_our_evaluation_whole_and_in_chunks(artifact: Unpacked) -> None:
     clips = artifact.test
-    audio = np.stack([clips.around(row, 0, CLIP_SAMPLES) for row in range(len(clips))])
+    begin = starts(clips, CLIP_SAMPLES)
+    audio = np.stack([clips.around(row, int(begin[row]), CLIP_SAMPLES) for row in range(len(clips))])[:32]
     expected = infer(artifact.trained, clips)
     answers = artifact.ask(
         {

@@ -12,8 +12,8 @@ from workers.engine.features import cosine_transform, hann_window, mel_filters
 class FeatureGraph:
     """Features of audio, as `workers.engine.features` defines them: (clips, samples) → (clips, frames, features).
 
-    In float64 the graph equals the definition to 1e-6 on any audio. In float32 it does to 1e-4 on broadband audio; the
-    logarithm magnifies rounding where a band is nearly empty.
+    In float64 the graph equals the definition on any audio, but for the rounding of its float32 result. In float32 it
+    does to 1e-4 on broadband audio; the logarithm magnifies rounding where a band is nearly empty.
     """
 
     def __init__(self, parameters: AudioPreprocessing, dtype: npt.DTypeLike) -> None:
