@@ -165,6 +165,8 @@ def datasets(workspace: Workspace) -> list[Dataset]:
 
 def find_run(workspace: Workspace, run_id: str) -> Run | None:
     """The workspace's run of that id; None where it has none."""
+    if not run_id:
+        return None
     return Run.objects.filter(workspace=workspace, pk=as_id(run_id)).select_related("dataset").first()
 
 

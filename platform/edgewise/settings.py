@@ -145,7 +145,8 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_ADAPTER = "edgewise.accounts.adapter.AccountAdapter"
 ACCOUNT_SESSION_REMEMBER = True
-USERSESSIONS_TRACK_ACTIVITY = True
+# Tracking would write to the database with every request.
+USERSESSIONS_TRACK_ACTIVITY = False
 SIGNUP_OPEN = environment.flag("EDGEWISE_SIGNUP", True)
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/datasets/"

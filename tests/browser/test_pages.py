@@ -106,11 +106,6 @@ def test_operators_see_the_status_and_others_do_not(page: Page, world: World, si
     assert answer.status == 403
 
 
-def test_the_banner_says_that_no_worker_takes_work(page: Page, world: World, sign_in: SignIn) -> None:
-    sign_in(page, world.reader)
-    expect(page.get_by_text("./edgewise up")).to_be_visible()
-
-
 def test_the_theme_can_be_switched_and_stays(page: Page, world: World, sign_in: SignIn) -> None:
     sign_in(page, world.reader)
     page.get_by_role("button", name="Account").click()

@@ -18,11 +18,20 @@ TOKEN_PREFIX = "ew_"  # noqa: S105 - marks our tokens for secret scanners; no se
 
 def give_personal_workspace(user: User) -> Workspace:
     """Return the user's personal workspace, made at first need."""
+    return _personal_workspace(user) or _make_personal_workspace(user)
+
+
+def _personal_workspace(user: User) -> Workspace | None:
+    membership = Membership.objects.filter(user=user, workspace__personal=True).select_related("workspace").first()
+    return membership.workspace if membership else None
+
+
+def _make_personal_workspace(user: User) -> Workspace:
     with transaction.atomic():
+        # Two requests of a new user may come at once: the second waits, and finds what the first has made.
         User.objects.select_for_update().get(pk=user.pk)
-        membership = Membership.objects.filter(user=user, workspace__personal=True).select_related("workspace").first()
-        if membership:
-            return membership.workspace
+        if workspace := _personal_workspace(user):
+            return workspace
         workspace = Workspace.objects.create(name=f"{user}'s workspace")
         Membership.objects.create(workspace=workspace, user=user, role=Role.OWNER)
         return workspace

@@ -31,7 +31,7 @@ def page(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, "Saved.")
             return go(request, "account:page")
-    context = {**queries.account_page(request, user, workspace), "error": error}
+    context = {**queries.account_page(user, workspace), "error": error}
     return render(request, "account/page.html", context, status=error.status if error else 200)
 
 

@@ -1,0 +1,39 @@
+"""Every page says when no worker takes work."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from edgewise.accounts.models import User
+from edgewise.jobs.context import SILENT_AFTER
+from edgewise.jobs.models import Queue, WorkerHeartbeat
+
+BANNER = "./edgewise up"
+
+
+@pytest.fixture
+def reader(db: None) -> Client:
+    client = Client(headers={"host": "localhost"})
+    client.force_login(User.objects.create_user("reader@example.org", "correct horse battery"))
+    return client
+
+
+def hear_from(queue: Queue, ago: datetime.timedelta) -> None:
+    seen = timezone.now() - ago
+    WorkerHeartbeat.objects.create(name=f"{queue}@here", queue=queue, seen_at=seen, started_at=seen)
+
+
+def test_silence_is_said_with_the_command_that_ends_it(reader: Client) -> None:
+    for queue in Queue:
+        hear_from(queue, SILENT_AFTER + datetime.timedelta(seconds=1))
+    assert BANNER in reader.get("/runs/").text
+
+
+def test_workers_that_answer_need_no_words(reader: Client) -> None:
+    for queue in Queue:
+        hear_from(queue, datetime.timedelta(seconds=1))
+    assert BANNER not in reader.get("/runs/").text
