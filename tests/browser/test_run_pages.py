@@ -67,6 +67,7 @@ def test_the_clips_behind_an_error_can_be_heard(page: Page, world: World, sign_i
     page.get_by_role("button", name="Listen").click()
     expect(page.get_by_role("heading", name="up heard as down: 1 clip")).to_be_visible()
     expect(page.locator("audio")).to_have_count(1)
+    expect(page.get_by_role("img", name="Spectrogram")).to_be_visible()
 
 
 def test_the_table_by_label_sorts(page: Page, world: World, sign_in: SignIn) -> None:
