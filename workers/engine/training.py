@@ -20,6 +20,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from threadpoolctl import threadpool_limits
 
 from edgewise.spec.run import RunParameters
 from workers.engine import checkpoints, networks
@@ -84,7 +85,9 @@ def train(
     """
     require_clips(data)
     try:
-        return _Training(parameters, data, folder, report, should_stop, initial).run()
+        # The threads of numpy's BLAS wait for work by spinning, and would take the cores from TensorFlow.
+        with threadpool_limits(1, user_api="blas"):
+            return _Training(parameters, data, folder, report, should_stop, initial).run()
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         raise OutOfMemory(parameters.batch_size) from error
 
