@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Case, CharField, Count, F, Func, IntegerField, QuerySet, Value, When, Window
+from django.db.models import BigIntegerField, Case, CharField, Count, F, Func, QuerySet, Value, When, Window
 from django.db.models.functions import Concat, RowNumber
 
 from datasets_app.models import Clip, ClipKind, RawData, Split
@@ -103,20 +103,27 @@ def _divided(raw_data: RawData, recipe: DatasetParameters) -> QuerySet[Any]:
         validation = test + int(HASHES * recipe.validation_percentage / 100)
         divided = _case(When(draw__lt=test, then=Value("test")), When(draw__lt=validation, then=Value("validation")))
     else:
-        voices = _speakers_by_split(words, recipe)
+        voices = _speakers_by_split(raw_data, recipe)
         divided = _case(*(When(speaker__in=names, then=Value(split)) for split, names in voices.items()))
     return words.annotate(divided=divided)
 
 
-def _speakers_by_split(words: QuerySet[Clip], recipe: DatasetParameters) -> dict[str, list[str]]:
-    """Deal whole voices to test and validation: at least one each, however few there are."""
-    names = words.order_by().values_list("speaker", flat=True).distinct()
-    speakers = sorted(
-        names, key=lambda name: hashlib.md5(f"{recipe.seed}:{name}".encode(), usedforsecurity=False).digest()
-    )
-    tests = max(1, round(len(speakers) * recipe.test_percentage / 100))
-    validations = max(1, round(len(speakers) * recipe.validation_percentage / 100))
-    return {"test": speakers[:tests], "validation": speakers[tests : tests + validations]}
+def speakers(raw_data: RawData) -> list[str]:
+    """List the voices that the names of the clips tell."""
+    words = Clip.objects.filter(raw_data=raw_data, kind=ClipKind.WORD).exclude(speaker="")
+    return list(words.order_by("speaker").values_list("speaker", flat=True).distinct())
+
+
+def _speakers_by_split(raw_data: RawData, recipe: DatasetParameters) -> dict[str, list[str]]:
+    """Deal whole voices to test and validation, at least one each; clips without a speaker's name stay in training."""
+
+    def draw(name: str) -> bytes:
+        return hashlib.md5(f"{recipe.seed}:{name}".encode(), usedforsecurity=False).digest()
+
+    voices = sorted(speakers(raw_data), key=draw)
+    tests = max(1, round(len(voices) * recipe.test_percentage / 100))
+    validations = max(1, round(len(voices) * recipe.validation_percentage / 100))
+    return {"test": voices[:tests], "validation": voices[tests : tests + validations]}
 
 
 def _case(*whens: When) -> Case:
@@ -128,7 +135,7 @@ def _hash(seed: int, text: F) -> Func:
     return Func(
         Concat(Value(f"{seed}:"), text, output_field=CharField()),
         template="('x' || substr(md5(%(expressions)s), 1, 8))::bit(32)::bigint",
-        output_field=IntegerField(),
+        output_field=BigIntegerField(),
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from pydantic import ValidationError
 
 from datasets_app import recipe
@@ -21,13 +22,16 @@ from edgewise.errors import Conflict, Forbidden, Invalid, TooLarge, UserError
 from edgewise.ids import new_id
 from edgewise.jobs import services as jobs
 from edgewise.jobs.models import ACTIVE, State
-from edgewise.spec.dataset import SPLITS, DatasetParameters
+from edgewise.spec.dataset import SPLITS, UNKNOWN, DatasetParameters
 from edgewise.spec.fields import explain
 
 SPEECH_COMMANDS = "SpeechCommands v2"
 CLIPS_PER_WORD = 250
 FEW_CLIPS = 50
 LONGEST_NAME = 100
+MOST_LISTED = 20
+FEWEST_SPEAKERS = 3
+"""One each for training, validation and test."""
 
 
 # --- raw data ---------------------------------------------------------------------------------------------------------
@@ -114,27 +118,25 @@ def delete_raw_data(raw_data: RawData) -> None:
     Raises:
         Conflict: datasets are made of it, or its import is at work.
     """
-    needed_by = [f"dataset “{dataset.name}”" for dataset in raw_data.datasets.all()]
-    if needed_by:
-        raise Conflict(
-            f"“{raw_data.name}” is needed by {', '.join(needed_by)}.", "Delete these first.", needed_by=needed_by
-        )
-    if raw_data.import_job.active:
-        raise Conflict(f"“{raw_data.name}” is being imported.", "Cancel the import first.")
-    pack, upload = raw_data.pack, raw_data.import_job.location
-    was_upload = raw_data.import_job.source == Source.UPLOAD
-    raw_data.delete()
-    if pack and not RawData.objects.filter(pack=pack).exists():
-        default_storage.delete(pack)
-    if was_upload:
-        default_storage.delete(upload)
+    with transaction.atomic():
+        # Locked, so that nobody makes a dataset of it meanwhile.
+        raw_data = RawData.objects.select_for_update(of=("self",)).select_related("import_job").get(pk=raw_data.pk)
+        _refuse_while_needed(raw_data.name, [f"dataset “{name}”" for name in _first_names(raw_data.datasets)])
+        job = raw_data.import_job
+        if job.active:
+            raise Conflict(f"“{raw_data.name}” is being imported.", "Cancel the import first.")
+        raw_data.delete()
+    if raw_data.pack and not RawData.objects.filter(pack=raw_data.pack).exists():
+        default_storage.delete(raw_data.pack)
+    if job.source == Source.UPLOAD:
+        default_storage.delete(job.location)
 
 
 def _begin_import(
     workspace: Workspace, user: User, name: str, origin: Origin, source: Source, *, location: str = "",
     options: dict[str, Any] | None = None, shared: bool = False,
 ) -> RawData:  # fmt: skip
-    with transaction.atomic():
+    with transaction.atomic(), _name_is_free(name):
         raw_data = RawData.objects.create(workspace=workspace, created_by=user, name=name, origin=origin, shared=shared)
         job = RawDataImport.objects.create(
             workspace=workspace, created_by=user, raw_data=raw_data, source=source, location=location,
@@ -158,24 +160,24 @@ def create_dataset(
     """
     chosen = _validated(raw_data, {**prefill(raw_data)["parameters"], **parameters})
     counts = recipe.label_counts(raw_data, chosen)
-    empty = [label for label, splits in counts if not splits["train"]]
-    if empty:
-        raise Invalid({"keywords": f"There are no training clips of {', '.join(empty)}; choose other words or splits."})
+    _require_training_clips(chosen, counts)
     name = _checked_name(Dataset, workspace, name)
-    return Dataset.objects.create(
-        workspace=workspace,
-        created_by=user,
-        raw_data=raw_data,
-        name=name,
-        parameters=chosen.model_dump(),
-        counts=counts,
-    )
+    with _name_is_free(name):
+        return Dataset.objects.create(
+            workspace=workspace,
+            created_by=user,
+            raw_data=raw_data,
+            name=name,
+            parameters=chosen.model_dump(),
+            counts=counts,
+        )
 
 
 def rename_dataset(dataset: Dataset, name: str) -> None:
     """Give a dataset another name."""
     dataset.name = _checked_name(Dataset, dataset.workspace, name, but=dataset)
-    dataset.save(update_fields=["name"])
+    with _name_is_free(dataset.name):
+        dataset.save(update_fields=["name"])
 
 
 def duplicate_dataset(dataset: Dataset, user: User) -> Dataset:
@@ -193,13 +195,21 @@ def delete_dataset(dataset: Dataset) -> None:
     Raises:
         Conflict: runs use it.
     """
-    # Named through the relation: the runs' app stands above this one.
-    needed_by = [f"run “{name}”" for name in dataset.runs.values_list("name", flat=True)[:20]]
+    with transaction.atomic():
+        # Locked, so that nobody starts a run on it meanwhile.
+        dataset = Dataset.objects.select_for_update().get(pk=dataset.pk)
+        # Named through the relation: the runs' app stands above this one.
+        _refuse_while_needed(dataset.name, [f"run “{name}”" for name in _first_names(dataset.runs)])
+        dataset.delete()
+
+
+def _first_names(rows: Any) -> list[str]:
+    return list(rows.order_by("-id").values_list("name", flat=True)[:MOST_LISTED])
+
+
+def _refuse_while_needed(name: str, needed_by: list[str]) -> None:
     if needed_by:
-        raise Conflict(
-            f"“{dataset.name}” is needed by {', '.join(needed_by)}.", "Delete these first.", needed_by=needed_by
-        )
-    dataset.delete()
+        raise Conflict(f"“{name}” is needed by {', '.join(needed_by)}.", "Delete these first.", needed_by=needed_by)
 
 
 def count_labels(raw_data: RawData, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,7 +249,27 @@ def _validated(raw_data: RawData, parameters: Mapping[str, Any]) -> DatasetParam
     unknown = [word for word in chosen.keywords if word not in raw_data.label_counts]
     if unknown:
         raise Invalid({"keywords": " ".join(_not_there(raw_data, word) for word in unknown)})
+    if chosen.split == "speaker" and (known := len(recipe.speakers(raw_data))) < FEWEST_SPEAKERS:
+        raise Invalid(
+            {
+                "split": f"The names of the files tell {known or 'no'} speakers, and this split needs "
+                f"{FEWEST_SPEAKERS}. Split by clip instead."
+            }
+        )
     return chosen
+
+
+def _require_training_clips(chosen: DatasetParameters, counts: list[tuple[str, dict[str, int]]]) -> None:
+    empty = {label for label, splits in counts if not splits["train"]}
+    problems: dict[str, str] = {}
+    if words := [word for word in chosen.keywords if word in empty]:
+        problems["keywords"] = f"There are no training clips of {', '.join(words)}. Choose other words or splits."
+    elif UNKNOWN in empty:
+        problems["unknown_percentage"] = (
+            f"There are no other words to make {UNKNOWN} of. Set this to 0, or choose fewer keywords."
+        )
+    if problems:
+        raise Invalid(problems)
 
 
 def _not_there(raw_data: RawData, word: str) -> str:
@@ -261,8 +291,24 @@ def _checked_name(
         raise Invalid({"name": f"The name can have at most {LONGEST_NAME} characters."})
     others = model._default_manager.filter(workspace=workspace, name=name)
     if others.exclude(pk__in=[but.pk] if but else []).exists():
-        raise Invalid({"name": f"The name “{name}” is taken; choose another."})
+        raise Invalid({"name": _taken(name)})
     return name
+
+
+@contextmanager
+def _name_is_free(name: str) -> Iterator[None]:
+    """Tell of a name that somebody else took since it was checked."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if "names_differ" not in str(error):
+            raise
+        raise Invalid({"name": _taken(name)}) from error
+
+
+def _taken(name: str) -> str:
+    return f"The name “{name}” is taken; choose another."
 
 
 def _free_name(model: type[Dataset], workspace: Workspace, name: str) -> str:

@@ -31,7 +31,6 @@ FREE_BYTES = 64 * 2**20
 KINDS = ".tar.gz, .tar or .zip"
 PACK_AGAIN = "Pack it again, or repeat the upload if it was interrupted."
 GZIP, ZIP = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06")
-BUFFER = 2**18
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 DAMAGE = (
@@ -42,7 +41,7 @@ DAMAGE = (
 
 @dataclass(frozen=True)
 class Member:
-    """One file: its name with forward slashes, and its content read on demand.
+    """One file: its name with forward slashes, its content read on demand, and the share of the source before it.
 
     `read` must be called before the next member is asked for; it raises `UnreadableMember` where the file is damaged.
     """
@@ -50,6 +49,7 @@ class Member:
     name: str
     size: int
     read: Callable[[], bytes]
+    share: float
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,13 @@ def members(path: Path) -> Iterator[Member | Refused]:
 
 
 def _of_folder(path: Path) -> Iterator[Member | Refused]:
-    for file in sorted(path.rglob("*")):
+    files = sorted(path.rglob("*"))
+    for index, file in enumerate(files):
         name = file.relative_to(path).as_posix()
         if file.is_symlink():
             yield _no_file(name)
         elif file.is_file():
-            yield _checked(name, file.stat().st_size, partial(_read, file.read_bytes))
+            yield _checked(name, file.stat().st_size, partial(_read, file.read_bytes), index / len(files))
 
 
 # --- tar --------------------------------------------------------------------------------------------------------------
@@ -103,10 +104,16 @@ def _of_folder(path: Path) -> Iterator[Member | Refused]:
 class _Tape:
     """A tar's bytes as `tarfile` reads them: no more at once than one file may hold, and it remembers the damage."""
 
-    def __init__(self, file: io.BufferedReader) -> None:
+    def __init__(self, path: Path, raw: io.BufferedReader, file: io.BufferedReader | gzip.GzipFile) -> None:
+        self._size = path.stat().st_size
+        self._raw = raw
         self._file = file
         self.last_block = b""
         self.damage: Exception | None = None
+
+    @property
+    def share(self) -> float:
+        return self._raw.tell() / self._size
 
     def read(self, size: int) -> bytes:
         if size > LARGEST_FILE:
@@ -128,8 +135,8 @@ class _Tape:
 
 def _of_tar(path: Path, *, is_packed: bool) -> Iterator[Member | Refused]:
     begun = False
-    with path.open("rb") as raw, _unpacked(raw, is_packed) as file:
-        tape = _Tape(file)
+    with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) if is_packed else raw as file:
+        tape = _Tape(path, raw, file)
         try:
             for member in _of_tape(tape):
                 begun = True
@@ -145,11 +152,6 @@ def _of_tar(path: Path, *, is_packed: bool) -> Iterator[Member | Refused]:
                 ) from error
 
 
-def _unpacked(raw: io.BufferedReader, is_packed: bool) -> io.BufferedReader:
-    # Buffered: `tarfile` asks for 512 bytes at a time.
-    return io.BufferedReader(gzip.GzipFile(fileobj=raw), BUFFER) if is_packed else raw
-
-
 def _of_tape(tape: _Tape) -> Iterator[Member | Refused]:
     with tarfile.open(fileobj=tape, mode="r:") as archive:  # type: ignore[call-overload]
         for info in archive:
@@ -158,7 +160,7 @@ def _of_tape(tape: _Tape) -> Iterator[Member | Refused]:
             if info.isdir():
                 continue
             if info.isfile() and not info.issparse():
-                yield _checked(info.name, info.size, partial(_read_tape, tape, info))
+                yield _checked(info.name, info.size, partial(_read_tape, tape, info), tape.share)
             else:
                 yield _no_file(info.name)
             if tape.damage:
@@ -185,7 +187,8 @@ def _of_zip(path: Path) -> Iterator[Member | Refused]:
     except DAMAGE as error:
         raise _damaged(path, error) from error
     with archive:
-        for info in archive.infolist():
+        entries = archive.infolist()
+        for index, info in enumerate(entries):
             if info.is_dir():
                 continue
             if info.flag_bits & 1:
@@ -193,13 +196,14 @@ def _of_zip(path: Path) -> Iterator[Member | Refused]:
             if info.external_attr >> 28 == 0xA:
                 yield _no_file(info.filename)
                 continue
-            yield _checked(info.filename, info.file_size, partial(_read, partial(archive.read, info)))
+            read = partial(_read, partial(archive.read, info))
+            yield _checked(info.filename, info.file_size, read, index / len(entries))
 
 
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 
-def _checked(name: str, size: int, read: Callable[[], bytes]) -> Member | Refused:
+def _checked(name: str, size: int, read: Callable[[], bytes], share: float) -> Member | Refused:
     path = PurePosixPath(_readable(name).replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or CONTROL.search(str(path)):
         return Refused(
@@ -208,7 +212,7 @@ def _checked(name: str, size: int, read: Callable[[], bytes]) -> Member | Refuse
         )  # fmt: skip
     if size > LARGEST_FILE:
         return Refused(str(path), "too-large", f"The file holds {size:,} bytes.", "Cut it into clips of single words.")
-    return Member(str(path), size, read)
+    return Member(str(path), size, read, share)
 
 
 def _guarded(path: Path, files: Iterator[Member | Refused]) -> Iterator[Member | Refused]:

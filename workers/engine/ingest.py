@@ -77,13 +77,13 @@ class Placement:
     split: str
 
 
-def ingest(source: Path, folder: Path, report: Callable[[int], None], stop: Callable[[], None]) -> Ingested:
+def ingest(source: Path, folder: Path, report: Callable[[int, float], None], stop: Callable[[], None]) -> Ingested:
     """Read an archive or folder into a pack in `folder`.
 
     Args:
         source: archive or folder.
         folder: where the pack is written.
-        report: is told how many files have been read.
+        report: is told how many recordings have been read, and which share of the source.
         stop: is called between files and raises where the work shall end.
 
     Raises:
@@ -92,7 +92,7 @@ def ingest(source: Path, folder: Path, report: Callable[[int], None], stop: Call
     found, lists = Ingested(), dict[str, str]()
     places: dict[str, Placement] = {}
     with PackWriter(folder) as pack:
-        for count, (name, content) in enumerate(_files(source, found, lists)):
+        for count, (name, content, share) in enumerate(_files(source, found, lists)):
             stop()
             if name in places:
                 found.problems.append(
@@ -101,7 +101,7 @@ def ingest(source: Path, folder: Path, report: Callable[[int], None], stop: Call
             elif placement := _placed(name, found):
                 places[name] = placement
                 _take(found, pack, name, placement, content)
-            report(count + 1)
+            report(count + 1, share)
         _require_words(found)
     found.pack, found.sha256 = pack.path, pack.sha256
     # Only now: the lists may come last, and one file does not tell which layout it is.
@@ -109,7 +109,7 @@ def ingest(source: Path, folder: Path, report: Callable[[int], None], stop: Call
     return found
 
 
-def _files(source: Path, found: Ingested, lists: dict[str, str]) -> Iterator[tuple[str, bytes]]:
+def _files(source: Path, found: Ingested, lists: dict[str, str]) -> Iterator[tuple[str, bytes, float]]:
     """Give the audio files; note what was refused, and read the lists on the way."""
     for member in members(source):
         if isinstance(member, Refused):
@@ -131,7 +131,7 @@ def _files(source: Path, found: Ingested, lists: dict[str, str]) -> Iterator[tup
             names = content.decode("utf-8", errors="replace").splitlines()
             lists.update((name.strip(), LISTS[path.name]) for name in names if name.strip())
         else:
-            yield member.name, content
+            yield member.name, content, member.share
 
 
 def _placed(name: str, found: Ingested) -> Placement | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 import statistics
-import tempfile
-import urllib.request
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
@@ -18,77 +19,68 @@ from edgewise import storage
 from edgewise.jobs import services
 from workers.attempt import Attempt
 from workers.database import retrying
+from workers.download import fetch
 from workers.engine.audio import PackWriter, Recording
-from workers.engine.errors import EngineError
-from workers.engine.ingest import Ingested, add, ingest, published_split
+from workers.engine.ingest import Ingested, IngestedClip, add, ingest, published_split
 
 ROWS_AT_ONCE = 5000
-BLOCK = 2**20
+MEGABYTE = 10**6
 
 
 def run(attempt: Attempt) -> None:
     """Do the import. Rows appear only when all is there, so an attempt that dies leaves none."""
     job = attempt.job
     assert isinstance(job, RawDataImport)
-    with tempfile.TemporaryDirectory(dir=_work_folder(), prefix="import-") as name:
-        folder = Path(name)
-        if job.source == Source.SYNTHESIS:
-            found = _speak(attempt, job, folder)
-        else:
-            found = ingest(
-                _source(attempt, job),
-                folder,
-                report=lambda count: attempt.progress(count, 0, "files"),
-                stop=attempt.stop_if_asked,
-            )
-        storage.adopt_file(f"raw/{found.sha256}.pcm", found.pack)
+    with _work_folder(job) as folder:
+        found = _speak(attempt, job, folder) if job.source == Source.SYNTHESIS else _read(attempt, job, folder)
+        retrying(lambda: _claim_pack(job, found))
+        storage.adopt_file(_pack_name(found), found.pack)
     for problem in found.problems[:20]:
         attempt.log(f"{problem.name}: {problem.reason} {problem.remedy}", "warning")
-    retrying(lambda: _write(attempt, job, found))
+    retrying(lambda: _write(job, found))
     if job.source == Source.UPLOAD:
         default_storage.delete(job.location)
+    elif job.source == Source.URL:
+        shutil.rmtree(_download_folder(job), ignore_errors=True)
 
 
-def _work_folder() -> Path:
-    folder: Path = settings.HOME / "tmp"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+@contextmanager
+def _work_folder(job: RawDataImport) -> Iterator[Path]:
+    """Give an empty folder, named by the job: what an attempt leaves that is killed, the next one removes."""
+    folder: Path = settings.HOME / "tmp" / f"import-{job.pk}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read(attempt: Attempt, job: RawDataImport, folder: Path) -> Ingested:
+    def report(files: int, share: float) -> None:
+        # How many there will be is known from what is left of the archive.
+        expected = max(files + 1, round(files / share)) if share else 0
+        attempt.progress(files, expected, "files")
+
+    return ingest(_source(attempt, job), folder, report, attempt.stop_if_asked)
 
 
 def _source(attempt: Attempt, job: RawDataImport) -> Path:
-    if job.source == Source.URL:
-        return _download(attempt, job.location)
-    return storage.local_path(job.location) if job.source == Source.UPLOAD else Path(job.location)
+    if job.source == Source.UPLOAD:
+        return storage.local_path(job.location)
+    if job.source == Source.PATH:
+        return Path(job.location)
+
+    def report(done: int, total: int) -> None:
+        attempt.progress(done // MEGABYTE, -(-total // MEGABYTE), "MB", "Downloading")
+
+    return fetch(job.location, _download_folder(job), report, attempt.stop_if_asked)
 
 
-def _download(attempt: Attempt, address: str) -> Path:
-    """Fetch an address into the cache; what an earlier attempt has fetched already is not fetched again."""
-    target: Path = settings.CACHE_FOLDER / "downloads" / Path(address).name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():
-        return target
-    partial = target.with_name(target.name + ".part")
-    have = partial.stat().st_size if partial.exists() else 0
-    # The service takes http(s) addresses alone.
-    request = urllib.request.Request(address, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310
-    try:
-        with (
-            urllib.request.urlopen(request, timeout=60) as answer,  # noqa: S310
-            partial.open("ab" if answer.status == 206 else "wb") as file,
-        ):
-            total = int(answer.headers.get("Content-Length", 0)) + file.tell()
-            while block := answer.read(BLOCK):
-                attempt.stop_if_asked()
-                file.write(block)
-                attempt.progress(file.tell(), total, "bytes", "Downloading")
-    except OSError as error:
-        raise EngineError(
-            "download",
-            f"The download of {address} failed: {error}.",
-            "Check the address and this server's network, then press Resume: it goes on where it stopped.",
-        ) from error
-    partial.replace(target)
-    return target
+def _download_folder(job: RawDataImport) -> Path:
+    """Where the file of this address waits for the next attempt, should this one be interrupted."""
+    folder: Path = settings.CACHE_FOLDER / "downloads"
+    return folder / hashlib.sha256(job.location.encode()).hexdigest()
 
 
 def _speak(attempt: Attempt, job: RawDataImport, folder: Path) -> Ingested:
@@ -112,7 +104,18 @@ def _speak(attempt: Attempt, job: RawDataImport, folder: Path) -> Ingested:
     return found
 
 
-def _write(attempt: Attempt, job: RawDataImport, found: Ingested) -> None:
+def _pack_name(found: Ingested) -> str:
+    return f"raw/{found.sha256}.pcm"
+
+
+def _claim_pack(job: RawDataImport, found: Ingested) -> None:
+    """Name the pack before it is stored: who deletes other raw data with the same audio then leaves it alone."""
+    with transaction.atomic():
+        services.write_fenced(job, message="")
+        RawData.objects.filter(pk=job.raw_data_id).update(pack=_pack_name(found), pack_sha256=found.sha256)
+
+
+def _write(job: RawDataImport, found: Ingested) -> None:
     raw_data = job.raw_data
     with transaction.atomic():
         services.succeed(
@@ -120,7 +123,9 @@ def _write(attempt: Attempt, job: RawDataImport, found: Ingested) -> None:
         )
         raw_data.clips.all().delete()
         raw_data.problems.all().delete()
-        Clip.objects.bulk_create(_clips(raw_data, found), batch_size=ROWS_AT_ONCE)
+        # In parts: rows as objects are large.
+        for start in range(0, len(found.clips), ROWS_AT_ONCE):
+            Clip.objects.bulk_create(_clip(raw_data, clip) for clip in found.clips[start : start + ROWS_AT_ONCE])
         FileProblem.objects.bulk_create(
             (
                 FileProblem(raw_data=raw_data, name=p.name[:500], code=p.code, reason=p.reason, remedy=p.remedy)
@@ -131,23 +136,21 @@ def _write(attempt: Attempt, job: RawDataImport, found: Ingested) -> None:
         _summarize(raw_data, found)
 
 
-def _clips(raw_data: RawData, found: Ingested) -> Iterable[Clip]:
-    for clip in found.clips:
-        yield Clip(
-            raw_data=raw_data, name=clip.name[-500:], kind=ClipKind.NOISE if clip.noise else ClipKind.WORD,
-            label=clip.label[:100], speaker=clip.speaker[:200], split=clip.split,
-            offset=clip.offset, length=clip.length,
-            sample_rate=clip.sample_rate, peak_dbfs=clip.peak_dbfs, rms_dbfs=clip.rms_dbfs,
-        )  # fmt: skip
+def _clip(raw_data: RawData, clip: IngestedClip) -> Clip:
+    return Clip(
+        raw_data=raw_data, name=clip.name, kind=ClipKind.NOISE if clip.noise else ClipKind.WORD, label=clip.label,
+        speaker=clip.speaker[:200], split=clip.split, offset=clip.offset, length=clip.length,
+        sample_rate=clip.sample_rate, peak_dbfs=clip.peak_dbfs, rms_dbfs=clip.rms_dbfs,
+    )  # fmt: skip
 
 
 def _summarize(raw_data: RawData, found: Ingested) -> None:
     words = [clip for clip in found.clips if not clip.noise]
     counts: dict[str, dict[str, int]] = {}
     for clip in words:
-        splits = counts.setdefault(clip.label[:100], dict.fromkeys(Split.values, 0))
+        splits = counts.setdefault(clip.label, dict.fromkeys(Split.values, 0))
         splits[clip.split] += 1
-    raw_data.pack, raw_data.pack_sha256 = f"raw/{found.sha256}.pcm", found.sha256
+    raw_data.pack, raw_data.pack_sha256 = _pack_name(found), found.sha256
     raw_data.clip_count, raw_data.noise_count = len(words), len(found.clips) - len(words)
     raw_data.problem_count = len(found.problems)
     raw_data.seconds = sum(clip.length / clip.sample_rate for clip in found.clips)

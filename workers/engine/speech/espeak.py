@@ -1,6 +1,7 @@
 """espeak-ng, called as a library. The wheel `espeakng-loader` carries the library and its data.
 
-espeak-ng keeps its state in the process and calls back while it speaks: one synthesizer at a time, in one thread.
+espeak-ng keeps its state in the process and calls back while it speaks: one synthesizer at a time, in one thread. The
+same texts in the same order sound the same in every process; in one process a second round differs by a hair.
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ class EspeakSynthesizer:
     def speak(self, text: str, voice: Voice, *, words_per_minute: int, pitch: int) -> tuple[Int16Array, int]:
         """Return mono samples and their rate."""
         self._use(voice)
+        # Its breath is random, by the clock unless told otherwise: the same text must sound the same.
+        self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         self._library.espeak_SetParameter(RATE, words_per_minute, 0)
         self._library.espeak_SetParameter(PITCH, pitch, 0)
         self._chunks = []
