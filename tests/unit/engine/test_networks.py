@@ -25,7 +25,7 @@ LONGEST = 60
 def specifications(draw: st.DrawFn) -> NetworkSpec:
     """Draw any network of a few small stages."""
     activations = st.sampled_from(get_args(Activation))
-    widths, orders, thetas = st.integers(1, 6), st.integers(1, 5), st.floats(2, 20)
+    widths, orders, thetas = st.integers(2, 6), st.integers(1, 5), st.floats(2, 20)
     stages: list[Any] = []
     for _ in range(draw(st.integers(0, 3))):
         if draw(st.booleans()):

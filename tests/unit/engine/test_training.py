@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
 
 from edgewise.spec.network import LMUStage, NetworkSpec
 from edgewise.spec.run import RunParameters
@@ -275,6 +276,21 @@ def test_out_of_memory_names_the_batch_size(
     monkeypatch.setattr(training.BatchSource, "batch", no_memory)
     with pytest.raises(OutOfMemory, match="A batch of 16 clips"):
         train(run_parameters(network=ONE_STAGE), data, tmp_path, Told().report, lambda: False)
+
+
+def test_numpy_leaves_the_cores_to_tensorflow(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+
+    def look(*_: object) -> None:
+        threads.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        raise MemoryError
+
+    monkeypatch.setattr(training.BatchSource, "batch", look)
+    with pytest.raises(OutOfMemory):
+        train(run_parameters(network=ONE_STAGE), data, tmp_path, Told().report, lambda: False)
+    assert set(threads) == {1}
 
 
 def test_a_label_without_clips_is_named(data: TrainingData, tmp_path: Path) -> None:
