@@ -44,12 +44,12 @@ class EspeakSynthesizer:
         self._chunks: list[Int16Array] = []
         try:
             self._library = ctypes.CDLL(espeakng_loader.get_library_path())
-        except OSError as error:
+            # espeak-ng wants the folder above its data; the loader raises RuntimeError where there is none.
+            above = str(Path(espeakng_loader.get_data_path()).parent).encode()
+        except (OSError, RuntimeError) as error:
             raise EngineError(
                 "no-speech", f"espeak-ng does not run on this machine: {error}.", "Upload or import recordings instead."
             ) from error
-        # espeak-ng wants the folder above its data.
-        above = str(Path(espeakng_loader.get_data_path()).parent).encode()
         self._sample_rate = self._library.espeak_Initialize(SYNCHRONOUS, BUFFER_MILLISECONDS, above, 0)
         if self._sample_rate <= 0:
             raise EngineError(

@@ -88,8 +88,9 @@ def speak_words(
                 babble.append(samples)
             name = f"{word}/{voice.name}_nohash_{number // len(voices)}.wav"
             yield SpokenClip(name, word, voice.name, False, samples, SAMPLE_RATE)
-    for kind in NOISES:
-        samples = _noise(kind, babble, np.random.default_rng([seed, len(kind)]))
+    for index, kind in enumerate(NOISES):
+        # A stream of its own for each: white and brown from one stream would be the same noise, filtered.
+        samples = _noise(kind, babble, np.random.default_rng([seed, index, 1]))
         yield SpokenClip(f"_background_noise_/{kind}.wav", "_background_noise_", "", True, samples, SAMPLE_RATE)
 
 
