@@ -56,10 +56,13 @@ def _whole_curve(run: Run) -> list[Event]:
 
 def _since(run: Run, after: int) -> list[Event]:
     # If the run went back to a checkpoint meanwhile, the browser has points that never happened: all beyond those that
-    # are still here.
-    kept = run.metrics.filter(id__lte=after).aggregate(step=Max("step"))["step"] or 0
-    rewind = _event("rewind", {"step": kept})
-    fresh = list(run.metrics.filter(id__gt=after).order_by("id"))
+    # are still here. A warm-started run has a point at step 0.
+    kept = run.metrics.filter(id__lte=after).aggregate(step=Max("step"))["step"]
+    rewind = _event("rewind", {"step": -1 if kept is None else kept})
+    newer = run.metrics.filter(id__gt=after)
+    if newer.count() > 2 * queries.CURVE_POINTS:
+        return [_event("rewind", {"step": -1}), *_whole_curve(run)]
+    fresh = list(newer.order_by("id"))
     return [rewind, _event("metrics", [as_point(metric) for metric in fresh], fresh[-1].pk)] if fresh else [rewind]
 
 

@@ -69,8 +69,8 @@ class Run(Job):
 
     @property
     def weights_name(self) -> str:
-        """The stored weights of its best checkpoint."""
-        return f"{self.folder}/weights.npz"
+        """The stored weights of its best checkpoint; what has this name never changes."""
+        return f"{self.folder}/weights/{self.weights_sha256}.npz"
 
 
 class Series(models.TextChoices):

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from django.core.files.storage import default_storage
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from pydantic import ValidationError
 
 from datasets_app.models import Dataset
 from edgewise.accounts.models import User, Workspace
-from edgewise.errors import Conflict, Invalid
+from edgewise.errors import Conflict, Invalid, NotFound
 from edgewise.jobs import services as jobs
+from edgewise.jobs.models import LogLine
 from edgewise.spec.fields import explain
 from edgewise.spec.network import NETWORKS
 from edgewise.spec.run import RunParameters
-from runs_app.models import Metric, Project, Run, Series
+from runs_app.models import Project, Run, Series
 
 LONGEST_NAME = 100
 POINTS_TO_ESTIMATE_FROM = 50
@@ -33,13 +35,16 @@ def create_project(*, workspace: Workspace, user: User, name: str) -> Project:
     Raises:
         Invalid: the name is missing or taken.
     """
-    return Project.objects.create(workspace=workspace, created_by=user, name=_project_name(workspace, name))
+    name = _project_name(workspace, name)
+    with _name_is_free(name):
+        return Project.objects.create(workspace=workspace, created_by=user, name=name)
 
 
 def rename_project(project: Project, name: str) -> None:
     """Give a project another name."""
     project.name = _project_name(project.workspace, name, but=project)
-    project.save(update_fields=["name"])
+    with _name_is_free(project.name):
+        project.save(update_fields=["name"])
 
 
 def delete_project(project: Project) -> None:
@@ -65,14 +70,20 @@ def create_run(
     """Make a run and queue it ("Optimize"). Parameters that are left out follow from dataset and network.
 
     Raises:
-        Invalid: a parameter is wrong, the initial weights do not fit, or the name is missing or taken.
+        Invalid: a parameter is wrong, the dataset has nothing to learn from, the initial weights do not fit, or the
+            name is missing or taken.
+        NotFound: project, dataset or initial weights are another workspace's.
         QueueFull: too many runs wait already.
     """
-    problems: dict[str, str] = {}
+    for row, what in ((project, "project"), (dataset, "dataset"), (initial_weights, "run")):
+        if row is not None and row.workspace_id != workspace.pk:
+            raise NotFound(what)
+    problems: dict[str, str] = _why_untrainable(dataset)
     try:
         settings = validated(dataset, parameters)
     except Invalid as error:
-        problems, settings = error.fields, None
+        settings = None
+        problems |= error.fields
     if settings is not None and initial_weights is not None:
         reason = _why_incompatible(initial_weights, settings)
         if reason:
@@ -83,7 +94,7 @@ def create_run(
         problems |= error.fields
     if problems or settings is None:
         raise Invalid(problems)
-    with transaction.atomic():
+    with _name_is_free(name):
         run = Run.objects.create(
             workspace=workspace, created_by=user, project=project, dataset=dataset, name=name,
             parameters=settings.model_dump(mode="json"), labels=dataset.labels, initial_weights=initial_weights,
@@ -96,7 +107,8 @@ def create_run(
 def rename_run(run: Run, name: str) -> None:
     """Give a run another name."""
     run.name = _run_name(run.project, name, but=run)
-    run.save(update_fields=["name"])
+    with _name_is_free(run.name):
+        run.save(update_fields=["name"])
 
 
 def cancel_run(run: Run) -> None:
@@ -124,19 +136,24 @@ def delete_run(run: Run) -> None:
     Raises:
         Conflict: the run is at work, or other runs began from its weights.
     """
-    if run.active:
-        raise Conflict(f"“{run.name}” has not ended yet.", "Cancel it first.")
-    heirs = [f"run “{name}”" for name in run.heirs.values_list("name", flat=True)]
-    if heirs:
-        raise Conflict(f"The weights of “{run.name}” are where {', '.join(heirs)} began.", "Delete these first.",
-                       needed_by=heirs)  # fmt: skip
-    names = _files(run.folder)
-    run.delete()
-    transaction.on_commit(partial(_delete_files, names))
+    with transaction.atomic():
+        # Locked: it may be resumed at this very moment.
+        present = Run.objects.select_for_update().filter(pk=run.pk).first()
+        if present is None:
+            raise NotFound("run")
+        if present.active:
+            raise Conflict(f"“{run.name}” has not ended yet.", "Cancel it first.")
+        heirs = [f"run “{name}”" for name in present.heirs.values_list("name", flat=True)]
+        if heirs:
+            raise Conflict(f"The weights of “{run.name}” are where {', '.join(heirs)} began.", "Delete these first.",
+                           needed_by=heirs)  # fmt: skip
+        LogLine.objects.filter(job_id=run.pk).delete()
+        present.delete()
+        transaction.on_commit(partial(_delete_files, run.folder))
 
 
-def _delete_files(names: list[str]) -> None:
-    for name in names:
+def _delete_files(folder: str) -> None:
+    for name in _files(folder):
         default_storage.delete(name)
 
 
@@ -184,6 +201,22 @@ def validated(dataset: Dataset, parameters: Mapping[str, Any]) -> RunParameters:
             {"window_size_ms": f"The window is longer than the dataset's clips ({dataset.recipe.clip_duration_ms} ms)."}
         )
     return settings
+
+
+def _why_untrainable(dataset: Dataset) -> dict[str, str]:
+    """Say what a dataset lacks, as the problem of a field; empty where it has all."""
+    if not dataset.raw_data.ready:
+        return {"dataset": f"The import of “{dataset.raw_data}” has not ended well; “{dataset}” cannot be trained on."}
+    lacking = [label for label, counts in dataset.counts if not counts["train"]]
+    if lacking:
+        return {"dataset": f"“{dataset}” has no training clips of {', '.join(lacking)}. Choose another dataset."}
+    empty = [split for split, clips in dataset.totals.items() if not clips]
+    if empty:
+        return {
+            "dataset": f"“{dataset}” has no {' and no '.join(empty)} clips. Make a dataset that is split by clip or "
+            "by speaker."
+        }
+    return {}
 
 
 def _at_most(steps: Any, interval: int) -> int:
@@ -247,16 +280,22 @@ def estimate(dataset: Dataset, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _steps_per_second(dataset: Dataset, settings: RunParameters) -> float | None:
-    """Speed of the newest earlier run of the same network, batch size and clip duration, on any dataset."""
+    """Speed of the newest earlier run of the same network, batch size and clip duration, on any dataset.
+
+    Only speeds are read from other workspaces' runs: they tell of this installation's machines.
+    """
     alike = Run.objects.filter(
         parameters__network=settings.network if isinstance(settings.network, str) else settings.network.model_dump(),
         parameters__batch_size=settings.batch_size,
         dataset__parameters__clip_duration_ms=dataset.recipe.clip_duration_ms,
+        progress_done__gt=0,
     )
-    points = Metric.objects.filter(run__in=alike, series=Series.TRAINING).order_by("-id")
-    speeds = points.values_list("steps_per_second", flat=True)[:POINTS_TO_ESTIMATE_FROM]
-    known = [speed for speed in speeds if speed]
-    return statistics.median(known) if known else None
+    newest = alike.order_by("-pk").first()
+    if newest is None:
+        return None
+    points = newest.metrics.filter(series=Series.TRAINING, steps_per_second__gt=0).order_by("-step")
+    speeds = [point.steps_per_second or 0 for point in points[:POINTS_TO_ESTIMATE_FROM]]
+    return statistics.median(speeds) if speeds else None
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
@@ -279,5 +318,21 @@ def _checked(name: str, *, is_taken: bool) -> str:
     if len(name) > LONGEST_NAME:
         raise Invalid({"name": f"The name can have at most {LONGEST_NAME} characters."})
     if is_taken:
-        raise Invalid({"name": f"The name “{name}” is taken; choose another."})
+        raise Invalid({"name": _taken(name)})
     return name
+
+
+@contextmanager
+def _name_is_free(name: str) -> Iterator[None]:
+    """Tell of a name that somebody else took since it was checked."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if "names_differ" not in str(error):
+            raise
+        raise Invalid({"name": _taken(name)}) from error
+
+
+def _taken(name: str) -> str:
+    return f"The name “{name}” is taken; choose another."

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+from django.conf import settings
 
 from edgewise.jobs import services
 from edgewise.jobs.models import Job, Level
@@ -13,6 +19,21 @@ from edgewise.jobs.registry import job_models
 from workers.database import retrying
 
 REPORT_SECONDS = 0.5
+
+
+class Pace:
+    """Measure progress per second since work began to advance, which is later than the attempt's begin."""
+
+    def __init__(self) -> None:
+        self._unit, self._first, self._begin = "", 0, 0.0
+
+    def __call__(self, done: int, unit: str = "") -> float | None:
+        """Take a report; return the rate, or None where nothing has advanced yet."""
+        now = time.monotonic()
+        if unit != self._unit or done <= self._first:
+            self._unit, self._first, self._begin = unit, done, now
+            return None
+        return (done - self._first) / max(1e-3, now - self._begin)
 
 
 class Stopped(Exception):
@@ -26,6 +47,7 @@ class Attempt:
         self.job = job
         self._stop = stop
         self._reported = 0.0
+        self._pace = Pace()
 
     @classmethod
     def load(cls, kind: str, job_id: uuid.UUID, number: int, stop: threading.Event) -> Attempt:
@@ -53,15 +75,39 @@ class Attempt:
             raise Stopped
 
     def progress(self, done: int, total: int, unit: str, message: str = "", *, at_once: bool = False) -> None:
-        """Report how far the job is; at most twice a second, unless `at_once`."""
+        """Report how far the job is; written at most twice a second, unless `at_once`.
+
+        Raises:
+            LeaseLost: another attempt has begun.
+        """
         now = time.monotonic()
+        rate = self._pace(done, unit)
         if at_once or done == total or now - self._reported >= REPORT_SECONDS:
             self._reported = now
-            retrying(lambda: services.record_progress(self.job, done=done, total=total, unit=unit, message=message))
+            retrying(
+                lambda: services.record_progress(
+                    self.job, done=done, total=total, unit=unit, message=message, rate=rate
+                )
+            )
 
     def log(self, text: str, level: str = Level.INFO) -> None:
-        """Add a line to the job's log."""
-        retrying(lambda: services.write_log(self.job, text, level))
+        """Add a line to the job's log.
+
+        Raises:
+            LeaseLost: another attempt has begun.
+        """
+        retrying(lambda: services.write_fenced_log(self.job, text, level))
+
+    @contextmanager
+    def scratch_folder(self) -> Iterator[Path]:
+        """Give an empty local folder until the block ends, or until the next attempt begins if this one is killed."""
+        folder: Path = settings.FILE_UPLOAD_TEMP_DIR / f"{self.job.KIND}-{self.job.pk}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def succeed(self, **results: Any) -> None:
         """End well; `results` are written to the row."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -9,6 +10,10 @@ import threading
 import uuid
 from collections.abc import Callable
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workers.attempt import Attempt
 
 BODIES = {
     "import_raw_data": "workers.jobs.import_raw_data",
@@ -32,19 +37,28 @@ def main(kind: str, job_id: str, number: str) -> int:
     django.setup()
     from edgewise.jobs import services
     from workers.attempt import Attempt, Stopped
-    from workers.engine.errors import EngineError
 
-    attempt = Attempt.load(kind, uuid.UUID(job_id), int(number), stop)
-    body: Callable[[Attempt], None] = import_module(BODIES[kind]).run
     try:
-        body(attempt)
-    except EngineError as error:
-        attempt.fail(error.code, error.reason, error.remedy)
+        _do(Attempt.load(kind, uuid.UUID(job_id), int(number), stop), import_module(BODIES[kind]).run)
     except Stopped:
         return STOPPED
     except services.LeaseLost:
         sys.stderr.write("another worker has this job now\n")
     return 0
+
+
+def _do(attempt: Attempt, body: Callable[[Attempt], None]) -> None:
+    """Do the work, and write down what people can mend; every other failure ends this process with its traceback."""
+    from workers.engine.errors import EngineError
+
+    try:
+        body(attempt)
+    except EngineError as error:
+        attempt.fail(error.code, error.reason, error.remedy)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        attempt.fail("disk-full", "The worker's disk is full.", "Free some space on it, then press Resume.")
 
 
 def _die_with_parent() -> None:

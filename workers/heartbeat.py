@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import threading
 from functools import partial
 from typing import Any
@@ -31,7 +32,8 @@ def _beat(consumer: Consumer, queue: str) -> None:
         if consumer.connection is not None and consumer.connection.connected:
             doing = ", ".join(sorted({request.name for request in state.active_requests}))
             values = {"queue": queue, "seen_at": timezone.now(), "started_at": started, "doing": doing}
-            retrying(partial(WorkerHeartbeat.objects.update_or_create, values, name=consumer.hostname))
+            write = partial(WorkerHeartbeat.objects.update_or_create, values, name=consumer.hostname)
+            retrying(write, patience=math.inf)
         stop.wait(INTERVAL_SECONDS)
 
 

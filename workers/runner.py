@@ -8,8 +8,8 @@ back to the queue, and the next attempt goes on from the last checkpoint.
     wrote its result or its failure     over
     asked to stop (cancel)              cancelled; the child has two seconds
     asked to stop (worker shuts down)   interrupted → queued
-    killed, or crashed in native code   interrupted → queued; failed for good after `MAX_CRASHES` without progress
-    killed twice for lack of memory     failed, with that reason
+    killed, or crashed in native code   interrupted → queued; failed for good after `MAX_CRASHES` without a checkpoint
+    killed twice for lack of memory     failed, with that reason (`MAX_MEMORY_KILLS`)
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from django.db import transaction
+
 from edgewise.jobs import services
 from edgewise.jobs.models import Job, Level, State
 from edgewise.jobs.registry import job_models
@@ -37,6 +39,7 @@ POLL_SECONDS = 0.4
 RENEW_SECONDS = 3.0
 CANCEL_SECONDS = 1.2
 SHUT_DOWN_SECONDS = 8.0
+LAST_WORDS_SECONDS = 2.0
 LINES_OF_LOG = 40
 
 shutting_down = threading.Event()
@@ -49,6 +52,9 @@ def shut_down(**_: Any) -> None:
 
 def run(kind: str, job_id: str) -> None:
     """Do one job, if it still waits to be done."""
+    if shutting_down.is_set():
+        # Left in the outbox, for another worker.
+        return
     job = retrying(lambda: services.claim(job_models()[kind], uuid.UUID(job_id), _name()))
     if job is None:
         log.info("nothing to do for %s %s", kind, job_id)
@@ -67,7 +73,8 @@ def _attempt(job: Job) -> None:
         _watch(job, child)
     finally:
         _stop(child, 0)
-    tail.join()
+    # Not for ever: a process that the child has started may still hold its output.
+    tail.join(LAST_WORDS_SECONDS)
     _settle(job, child.returncode, tail.text, out_of_memory=_kills_for_memory() > killed_before)
 
 
@@ -120,40 +127,39 @@ def _stop(child: subprocess.Popen[bytes], patience: float) -> None:
 
 def _settle(job: Job, exit_code: int, output: str, *, out_of_memory: bool) -> None:
     """Bring the row to a state that fits the child's end, unless the child has done so itself."""
-    retrying(job.refresh_from_db)
-    if job.state != State.RUNNING:
+    present = retrying(lambda: type(job)._default_manager.get(pk=job.pk))
+    if present.state != State.RUNNING or present.attempt != job.attempt:
         return
-    if job.cancel_requested:
-        retrying(lambda: services.cancelled(job))
+    if present.cancel_requested:
+        retrying(lambda: services.cancelled(present))
     elif shutting_down.is_set():
-        retrying(lambda: services.interrupt(job, "The worker was stopped.", crashed=False))
+        retrying(lambda: services.interrupt(present, "The worker was stopped."))
     elif exit_code >= 0:
-        retrying(lambda: _fail_with_output(job, exit_code, output))
-    elif out_of_memory and job.crashes:
-        retrying(lambda: _fail_for_memory(job))
-    elif not retrying(lambda: services.give_up_if_hopeless(job)):
-        why = "for lack of memory" if out_of_memory else f"by signal {signal.Signals(-exit_code).name}"
-        retrying(lambda: services.interrupt(job, f"The working process was ended {why}."))
+        retrying(lambda: _fail_with_output(present, exit_code, output))
+    else:
+        killed_for_memory = out_of_memory and exit_code == -signal.SIGKILL
+        why = "for lack of memory" if killed_for_memory else f"by signal {_signal_name(-exit_code)}"
+        text = f"The working process was ended {why}."
+        retrying(lambda: services.crashed(present, text, out_of_memory=killed_for_memory))
 
 
 def _fail_with_output(job: Job, exit_code: int, output: str) -> None:
-    if output:
-        services.write_log(job, output, Level.ERROR)
-    services.fail(
-        job,
-        code="internal",
-        reason=f"The working process ended with status {exit_code} before it had finished.",
-        remedy="This is a fault of Edgewise: the log has the details. Resume the job, or report it with the log.",
-    )
+    with transaction.atomic():
+        if output:
+            services.write_fenced_log(job, output, Level.ERROR)
+        services.fail(
+            job,
+            code="internal",
+            reason=f"The working process ended with status {exit_code} before it had finished.",
+            remedy="This is a fault of Edgewise: the log has the details. Resume the job, or report it with the log.",
+        )
 
 
-def _fail_for_memory(job: Job) -> None:
-    services.fail(
-        job,
-        code="out-of-memory",
-        reason="The working process was ended twice because the machine ran out of memory.",
-        remedy="Choose a smaller batch size or network, or a machine with more memory.",
-    )
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # real-time signals have no names
+        return str(number)
 
 
 def _kills_for_memory() -> int:

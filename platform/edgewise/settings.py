@@ -209,7 +209,13 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TIMEZONE = "UTC"
-CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "edgewise:", "socket_connect_timeout": 3}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": "edgewise:",
+    "socket_connect_timeout": 3,
+    # A request that sends a task does not wait for Redis to come back: the outbox does.
+    "max_retries": 1,
+    "interval_start": 0,
+}
 CELERY_TASK_DEFAULT_QUEUE = "maintenance"
 CELERY_BEAT_SCHEDULE = {
     "recover-jobs": {"task": "edgewise.recover_jobs", "schedule": 5.0, "options": {"expires": 5}},

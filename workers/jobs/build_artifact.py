@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import tempfile
 from pathlib import Path
-
-from django.conf import settings
 
 import edgewise
 from datasets_app.models import Origin as DataOrigin
@@ -18,7 +14,7 @@ from workers.attempt import Attempt
 from workers.engine.data import Clips
 from workers.engine.errors import EngineError
 from workers.engine.weights import TrainedNetwork
-from workers.jobs.train import training_data
+from workers.jobs.train import read_manifest, training_data
 
 LICENCES = {
     DataOrigin.SPEECH_COMMANDS: "Speech Commands (Pete Warden, Google), CC BY 4.0.",
@@ -34,7 +30,11 @@ def run(attempt: Attempt) -> None:
     assert isinstance(job, Artifact)
     attempt.progress(0, 0, "stages", "Reading the weights and the test clips", at_once=True)
     trained = _trained(job)
-    test = _test_clips(job.run)
+    with attempt.scratch_folder() as folder:
+        _build(attempt, job, trained, _test_clips(job.run, folder), folder)
+
+
+def _build(attempt: Attempt, job: Artifact, trained: TrainedNetwork, test: Clips, folder: Path) -> None:
     attempt.stop_if_asked()
 
     # TensorFlow takes seconds to import: what can fail without it has failed by now.
@@ -54,9 +54,8 @@ def run(attempt: Attempt) -> None:
         seed=job.run.settings.seed,
         data_licence=LICENCES[DataOrigin(job.run.dataset.raw_data.origin)],
     )
-    with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR, prefix="artifact-") as folder:
-        built = build(job.format, trained, test, origin, Path(folder) / "artifact.zip", report)
-        content = built.path.read_bytes()
+    built = build(job.format, trained, test, origin, folder / "artifact.zip", report)
+    content = built.path.read_bytes()
     for proof in built.proofs:
         attempt.log(
             f"{proof.form}: accuracy {proof.report.accuracy.value:.2%} on {proof.report.clips:,} test clips; largest "
@@ -89,7 +88,5 @@ def _trained(job: Artifact) -> TrainedNetwork:
     return trained
 
 
-def _test_clips(trained_run: Run) -> Clips:
-    manifest = json.loads(storage.local_path(trained_run.manifest_name, trained_run.manifest_sha256).read_bytes())
-    folder = storage.working_folder(f"{trained_run.folder}/checkpoint")
-    return training_data(trained_run.dataset, manifest, folder).test
+def _test_clips(trained_run: Run, folder: Path) -> Clips:
+    return training_data(trained_run.dataset, read_manifest(trained_run), folder).test

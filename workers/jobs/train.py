@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from django.core.files.storage import default_storage
 from django.db import transaction
 
 from datasets_app import recipe
@@ -21,16 +22,18 @@ from edgewise.jobs import services
 from edgewise.jobs.models import Level
 from edgewise.spec.dataset import SILENCE, SPLITS
 from runs_app.models import Evaluation, Metric, Prediction, Run, Series
-from workers.attempt import Attempt, Stopped
+from workers.attempt import Attempt, Pace, Stopped
 from workers.database import retrying
-from workers.engine import events
+from workers.engine import checkpoints, events
 from workers.engine.audio import resampled_pack
 from workers.engine.data import Clips, TrainingData, cut_silence, generated_noise, join
+from workers.engine.errors import EngineError
 from workers.engine.evaluation import intervals, judge, probabilities
 from workers.engine.weights import BEST, TrainedNetwork
 
 WRITE_SECONDS = 0.5
 ROWS_AT_ONCE = 2000
+SAMPLE_BYTES = 2
 
 Manifest = dict[str, Any]
 
@@ -41,8 +44,17 @@ def run(attempt: Attempt) -> None:
     assert isinstance(job, Run)
     attempt.progress(job.progress_done, job.settings.steps, "steps", "Preparing the clips", at_once=True)
     manifest = _manifest(job)
+    with attempt.scratch_folder() as scratch:
+        _train_and_judge(attempt, job, manifest, training_data(job.dataset, manifest, scratch))
+
+
+def _train_and_judge(attempt: Attempt, job: Run, manifest: Manifest, data: TrainingData) -> None:
     folder = storage.working_folder(f"{job.folder}/checkpoint")
-    data = training_data(job.dataset, manifest, folder)
+    resumed = (folder / checkpoints.FILE).exists()
+    initial = None if resumed else _initial(job)
+    recorder = Recorder(attempt, folder)
+    if job.attempt > 1 and not resumed:
+        recorder.begin_anew()
     attempt.stop_if_asked()
 
     # TensorFlow takes seconds to import: what can fail without it has failed by now.
@@ -50,9 +62,8 @@ def run(attempt: Attempt) -> None:
     from workers.engine.inference import infer
     from workers.engine.training import train
 
-    recorder = Recorder(attempt, folder)
     try:
-        outcome = train(job.settings, data, folder, recorder, attempt.should_stop, _initial(job))
+        outcome = train(job.settings, data, folder, recorder, attempt.should_stop, initial)
     finally:
         recorder.flush()
     if outcome.stopped:
@@ -62,7 +73,7 @@ def run(attempt: Attempt) -> None:
     logits = infer(outcome.best, data.test)
     hits = int(np.sum(logits.argmax(axis=1) == data.test.label))
     attempt.log(f"Test: {hits} of {len(data.test)} clips are right.")
-    retrying(lambda: _finish(job, manifest, data, logits))
+    retrying(lambda: _finish(job, manifest, data, logits, outcome.step))
 
 
 # --- clips ------------------------------------------------------------------------------------------------------------
@@ -71,14 +82,29 @@ def run(attempt: Attempt) -> None:
 def _manifest(job: Run) -> Manifest:
     """Return the list of the run's clips, made once: later changes of the data leave the run as it was."""
     if job.manifest_sha256:
-        content = storage.local_path(job.manifest_name, job.manifest_sha256).read_bytes()
-        return dict(json.loads(content))
+        return read_manifest(job)
     manifest = make_manifest(job.dataset)
     content = json.dumps(manifest, separators=(",", ":")).encode()
     storage.put_bytes(job.manifest_name, content)
     job.manifest_sha256 = hashlib.sha256(content).hexdigest()
-    retrying(lambda: Run.objects.filter(pk=job.pk, attempt=job.attempt).update(manifest_sha256=job.manifest_sha256))
+    retrying(lambda: services.write_fenced(job, manifest_sha256=job.manifest_sha256))
     return manifest
+
+
+def read_manifest(job: Run) -> Manifest:
+    """Read the stored list of a run's clips.
+
+    Raises:
+        EngineError: it is missing or damaged.
+    """
+    content = _stored(job.manifest_name, job.manifest_sha256, "The list of the run's clips").read_bytes()
+    if hashlib.sha256(content).hexdigest() != job.manifest_sha256:
+        raise EngineError(
+            "damaged-manifest",
+            "The list of the run's clips is not as it was written.",
+            "Restore the store from a backup, or start the run again as a new one.",
+        )
+    return dict(json.loads(content))
 
 
 def make_manifest(dataset: Dataset) -> Manifest:
@@ -102,11 +128,21 @@ def make_manifest(dataset: Dataset) -> Manifest:
 
 
 def training_data(dataset: Dataset, manifest: Manifest, folder: Path) -> TrainingData:
-    """Map the clips of a manifest into memory, resampled where the dataset asks for another rate."""
+    """Map the clips of a manifest into memory.
+
+    Args:
+        dataset: gives labels, rate and length of the clips.
+        manifest: lists the clips.
+        folder: takes the samples that are not in the pack: resampled clips, and noise where the data has none.
+
+    Raises:
+        EngineError: the samples are missing.
+    """
     settings = dataset.recipe
-    pack = storage.local_path(manifest["pack"], manifest["sha256"])
+    pack = _stored(manifest["pack"], manifest["sha256"], f"The audio of “{dataset.raw_data}”")
     clips, noise = manifest["clips"], manifest["noise"]
     stretches = [(row[1], row[2], row[3]) for row in [*clips, *noise]]
+    _require_samples(pack, stretches, dataset)
     places = [(offset, length) for offset, length, _ in stretches]
     if any(rate != settings.sample_rate for _, _, rate in stretches):
         pack, places = resampled_pack(pack, stretches, settings.sample_rate, folder)
@@ -127,11 +163,35 @@ def training_data(dataset: Dataset, manifest: Manifest, folder: Path) -> Trainin
     )  # fmt: skip
 
 
+def _require_samples(pack: Path, stretches: list[tuple[int, int, int]], dataset: Dataset) -> None:
+    needed = max((offset + length for offset, length, _ in stretches), default=0)
+    there = pack.stat().st_size // SAMPLE_BYTES
+    if there < needed:
+        raise EngineError(
+            "damaged-audio",
+            f"The audio of “{dataset.raw_data}” is damaged: {there:,} of {needed:,} samples are there.",
+            "Restore the store from a backup, or import the raw data again.",
+        )
+
+
 def _initial(job: Run) -> TrainedNetwork | None:
     earlier = job.initial_weights
     if earlier is None:
         return None
-    return TrainedNetwork.load(storage.local_path(earlier.weights_name, earlier.weights_sha256))
+    return TrainedNetwork.load(
+        _stored(earlier.weights_name, earlier.weights_sha256, f"The file with the weights of “{earlier}”")
+    )
+
+
+def _stored(name: str, sha256: str, what: str) -> Path:
+    try:
+        return storage.local_path(name, sha256)
+    except FileNotFoundError as error:
+        raise EngineError(
+            "file-missing",
+            f"{what} is not in the store any more ({name}).",
+            "Restore the store from a backup.",
+        ) from error
 
 
 # --- what the engine reports ------------------------------------------------------------------------------------------
@@ -153,6 +213,8 @@ class Recorder:
         self._written = time.monotonic()
         self._began = time.monotonic()
         self._seconds_before = self._run.training_seconds
+        self._resumed_from = 0
+        self._pace = Pace()
 
     def __call__(self, event: events.Event) -> None:
         """Take one event of the engine."""
@@ -161,7 +223,8 @@ class Recorder:
                 done = self._run.progress_done
                 self._attempt.progress(done, self._run.settings.steps, "steps", "Compiling", at_once=True)
             case events.Resumed(step):
-                self._rewind(step)
+                self._resumed_from = step
+                self._rewind(step, f"Going on from the checkpoint at step {step:,}.")
             case events.Note(text):
                 self._attempt.log(text)
             case events.TrainingProgress():
@@ -170,27 +233,33 @@ class Recorder:
                 self._validate(event)
             case events.Saving():
                 self.flush()
-            case events.CheckpointSaved():
+            case events.CheckpointSaved(step):
                 storage.share_folder(f"{self._run.folder}/checkpoint", self._folder)
+                self._forgive_crashes(step)
+
+    def begin_anew(self) -> None:
+        """Forget what an earlier attempt has written that left no checkpoint."""
+        self._rewind(-1, "Beginning anew: there was no checkpoint yet.")
 
     def flush(self) -> None:
         """Write what has been gathered."""
         if not self._points:
             return
-        self._changes["training_seconds"] = self._seconds_before + time.monotonic() - self._began
+        self._changes |= {
+            "progress_done": self._points[-1].step, "message": "", "rate": self._pace(self._points[-1].step),
+            "training_seconds": self._seconds_before + time.monotonic() - self._began,
+        }  # fmt: skip
         retrying(self._write)
         points = [_point(metric) for metric in self._points]
-        publish(f"job:{self._run.pk}", "metrics", points, self._points[-1].pk)
-        self._run.progress_done = self._points[-1].step
-        self._run.message = ""
+        publish(f"job:{self._run.pk}", "metrics", points, max(metric.pk for metric in self._points))
+        for name, value in self._changes.items():
+            setattr(self._run, name, value)
         publish_job(self._run)
         self._points, self._changes, self._written = [], {}, time.monotonic()
 
     def _write(self) -> None:
         with transaction.atomic():
-            services.write_fenced(
-                self._run, progress_done=self._points[-1].step, message="", crashes=0, **self._changes
-            )  # fmt: skip
+            services.write_fenced(self._run, **self._changes)
             Metric.objects.bulk_create(
                 self._points, update_conflicts=True, unique_fields=["run", "series", "step"],
                 update_fields=["loss", "accuracy", "learning_rate", "steps_per_second"],
@@ -207,29 +276,46 @@ class Recorder:
         )
         self._points.append(point)
         if event.best:
-            # Stored at once: whatever becomes of this run, its best weights can be deployed.
-            weights = (self._folder / BEST).read_bytes()
-            storage.put_bytes(self._run.weights_name, weights)
-            self._changes |= {
-                "best_step": event.step, "best_accuracy": event.accuracy,
-                "weights_sha256": hashlib.sha256(weights).hexdigest(),
-            }  # fmt: skip
-        self.flush()
+            self._changes |= {"best_step": event.step, "best_accuracy": event.accuracy}
+            self._keep_weights()
+        else:
+            self.flush()
         mark = ", the best so far" if event.best else ""
         self._attempt.log(
             f"Step {event.step:,}: validation accuracy {event.accuracy:.2%}, loss {event.loss:.4f}{mark}."
         )
 
-    def _rewind(self, step: int) -> None:
+    def _keep_weights(self) -> None:
+        """Store the best weights at once: whatever becomes of this run, they can be deployed.
+
+        They are stored under their hash, and the row names the new ones before the old ones go: so wherever this is cut
+        off, the row names weights that are there.
+        """
+        weights = (self._folder / BEST).read_bytes()
+        before = self._run.weights_name if self._run.weights_sha256 else ""
+        self._run.weights_sha256 = hashlib.sha256(weights).hexdigest()
+        storage.put_bytes(self._run.weights_name, weights)
+        self._changes["weights_sha256"] = self._run.weights_sha256
+        self.flush()
+        if before and before != self._run.weights_name:
+            default_storage.delete(before)
+
+    def _forgive_crashes(self, step: int) -> None:
+        if self._run.crashes and step > self._resumed_from:
+            retrying(lambda: services.write_fenced(self._run, crashes=0))
+            self._run.crashes = 0
+
+    def _rewind(self, step: int, why: str) -> None:
         retrying(partial(self._forget_after, step))
         publish(f"job:{self._run.pk}", "rewind", {"step": step})
-        self._attempt.log(f"Going on from the checkpoint at step {step:,}.", Level.WARNING)
+        self._attempt.log(why, Level.WARNING)
 
     def _forget_after(self, step: int) -> None:
+        done = max(step, 0)
         with transaction.atomic():
-            services.write_fenced(self._run, progress_done=step)
+            services.write_fenced(self._run, progress_done=done)
             Metric.objects.filter(run=self._run, step__gt=step).delete()
-        self._run.progress_done = step
+        self._run.progress_done = done
 
 
 def _point(metric: Metric) -> dict[str, Any]:
@@ -242,11 +328,11 @@ def _point(metric: Metric) -> dict[str, Any]:
 # --- the end ----------------------------------------------------------------------------------------------------------
 
 
-def _finish(job: Run, manifest: Manifest, data: TrainingData, logits: Any) -> None:
+def _finish(job: Run, manifest: Manifest, data: TrainingData, logits: Any, step: int) -> None:
     report = judge(logits, data.test.label, data.labels)
     spread = intervals(logits, data.test.label, len(data.labels))
     with transaction.atomic():
-        services.succeed(job, message="", progress_done=job.settings.steps)
+        services.succeed(job, message="", progress_done=step)
         Evaluation.objects.update_or_create(
             run=job,
             defaults={

@@ -50,11 +50,13 @@ class Job(WorkspaceRow):
     worker = models.CharField(max_length=200, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     cancel_requested = models.BooleanField(default=False)
-    crashes = models.PositiveSmallIntegerField(default=0, help_text="Workers lost since the last progress.")
+    crashes = models.PositiveSmallIntegerField(default=0, help_text="Workers lost since the last checkpoint.")
+    memory_kills = models.PositiveSmallIntegerField(default=0, help_text="Workers lost for lack of memory.")
 
     progress_done = models.BigIntegerField(default=0)
     progress_total = models.BigIntegerField(default=0)
     progress_unit = models.CharField(max_length=20, blank=True)
+    rate = models.FloatField(null=True, blank=True, help_text="Progress per second, as the attempt has measured it.")
     message = models.CharField(max_length=500, blank=True)
 
     failure_code = models.CharField(max_length=50, blank=True)

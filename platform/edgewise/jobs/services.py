@@ -17,14 +17,16 @@ from django.utils import timezone
 
 from edgewise.errors import Conflict, QueueFull
 from edgewise.events.publish import publish, publish_job
-from edgewise.jobs.models import ACTIVE, WAITING, Job, Level, LogLine, Outbox, State
+from edgewise.jobs.models import WAITING, Job, Level, LogLine, Outbox, State
 from edgewise.jobs.registry import job_models, task_name
 
 log = logging.getLogger(__name__)
 J = TypeVar("J", bound=Job)
 
 MAX_CRASHES = 10
-"""Workers that a job may lose without any progress before it is given up."""
+"""Workers that a job may lose between two checkpoints before it is given up."""
+MAX_MEMORY_KILLS = 2
+"""Workers that a job may lose for lack of memory, whatever it achieves in between."""
 
 
 class LeaseLost(Exception):
@@ -79,13 +81,15 @@ def request_cancel(job: Job) -> None:
         Conflict: the job is over.
     """
     with transaction.atomic():
-        now = timezone.now()
-        waiting = _rows(job).filter(state__in=WAITING)
-        if waiting.update(state=State.CANCELLED, finished_at=now, cancel_requested=True, message="Cancelled"):
-            Outbox.objects.filter(job_id=job.pk).delete()
-        elif not _rows(job).filter(state=State.RUNNING).update(cancel_requested=True):
+        # Locked: a worker may take the job, or give it back, at this very moment.
+        present = _rows(job).select_for_update().get()
+        if present.ended:
             raise Conflict("This job is over already; there is nothing to cancel.")
-    announce(job)
+        _rows(job).update(cancel_requested=True)
+        if present.state in WAITING:
+            _rows(job).update(state=State.CANCELLED, finished_at=timezone.now(), message="Cancelled")
+            Outbox.objects.filter(job_id=job.pk).delete()
+        announce(job)
 
 
 def requeue(job: Job) -> None:
@@ -96,7 +100,7 @@ def requeue(job: Job) -> None:
     """
     with transaction.atomic():
         again = _rows(job).filter(state__in=(State.FAILED, State.CANCELLED)).update(
-            state=State.QUEUED, cancel_requested=False, crashes=0, finished_at=None, lease_until=None, worker="",
+            state=State.QUEUED, cancel_requested=False, crashes=0, memory_kills=0, finished_at=None, worker="",
             queued_at=timezone.now(), message="", failure_code="", failure_reason="", failure_remedy="",
         )  # fmt: skip
         if not again:
@@ -118,8 +122,10 @@ def claim(model: type[J], job_id: uuid.UUID, worker: str) -> J | None:
             worker=worker,
             lease_until=_lease(now),
             started_at=Coalesce(F("started_at"), now),
+            rate=None,
         )
         if not taken:
+            _forget_wake_up(model, job_id)
             return None
         Outbox.objects.filter(job_id=job_id).delete()
     job = model._default_manager.get(pk=job_id)
@@ -127,19 +133,29 @@ def claim(model: type[J], job_id: uuid.UUID, worker: str) -> J | None:
     return job
 
 
+def _forget_wake_up(model: type[Job], job_id: uuid.UUID) -> None:
+    """Delete the wake-up of a job that is deleted or over, or it would be sent again for ever."""
+    # Locked: it may be resumed at this very moment.
+    job = model._default_manager.select_for_update().filter(pk=job_id).first()
+    if job is None or job.state not in WAITING:
+        Outbox.objects.filter(job_id=job_id).delete()
+
+
 def renew(job: Job) -> bool:
     """Renew the lease of this attempt; False where the attempt is over."""
     return bool(_attempt(job).update(lease_until=_lease(timezone.now())))
 
 
-def record_progress(job: Job, *, done: int, total: int, unit: str, message: str = "") -> None:
-    """Write how far this attempt is, and tell everyone who watches.
+def record_progress(
+    job: Job, *, done: int, total: int, unit: str, message: str = "", rate: float | None = None
+) -> None:
+    """Write how far this attempt is, and tell everyone who watches. `rate` is progress per second.
 
     Raises:
         LeaseLost: the attempt is over.
     """
     values: dict[str, Any] = {
-        "progress_done": done, "progress_total": total, "progress_unit": unit, "message": message, "crashes": 0,
+        "progress_done": done, "progress_total": total, "progress_unit": unit, "message": message, "rate": rate,
     }  # fmt: skip
     write_fenced(job, **values)
     for name, value in values.items():
@@ -160,7 +176,19 @@ def write_fenced(job: Job, **values: Any) -> None:
 def write_log(job: Job, text: str, level: str = Level.INFO) -> None:
     """Add a line to the job's log, and tell everyone who watches."""
     line = LogLine.objects.create(job_id=job.pk, attempt=job.attempt, level=level, text=text)
-    publish(f"job:{job.pk}", "log", line.as_dict())
+    transaction.on_commit(lambda: publish(f"job:{job.pk}", "log", line.as_dict()))
+
+
+def write_fenced_log(job: Job, text: str, level: str = Level.INFO) -> None:
+    """Add a line to the log of this attempt.
+
+    Raises:
+        LeaseLost: the attempt is over.
+    """
+    with transaction.atomic():
+        if not _attempt(job).select_for_update().exists():
+            raise LeaseLost
+        write_log(job, text, level)
 
 
 def succeed(job: Job, **results: Any) -> None:
@@ -178,8 +206,9 @@ def fail(job: Job, *, code: str, reason: str, remedy: str) -> None:
     Raises:
         LeaseLost: the attempt is over.
     """
-    write_log(job, f"{reason} {remedy}".strip(), Level.ERROR)
-    _end(job, State.FAILED, failure_code=code, failure_reason=reason, failure_remedy=remedy)
+    with transaction.atomic():
+        _end(job, State.FAILED, failure_code=code, failure_reason=reason, failure_remedy=remedy)
+        write_log(job, f"{reason} {remedy}".strip(), Level.ERROR)
 
 
 def cancelled(job: Job) -> None:
@@ -191,30 +220,45 @@ def cancelled(job: Job) -> None:
     _end(job, State.CANCELLED, message="Cancelled")
 
 
-def interrupt(job: Job, why: str, *, crashed: bool = True) -> None:
-    """Give the job back to the queue: its worker died or shuts down, and another goes on from the last checkpoint."""
-    with transaction.atomic():
-        changed = _attempt(job).update(
-            state=State.INTERRUPTED, lease_until=None, worker="", message=why, crashes=F("crashes") + int(crashed)
+def interrupt(job: Job, why: str) -> None:
+    """Give the job back to the queue: its worker shuts down, and another goes on from the last checkpoint.
+
+    Raises:
+        LeaseLost: the attempt is over.
+    """
+    _give_back(job, why)
+
+
+def crashed(job: Job, why: str, *, out_of_memory: bool = False) -> None:
+    """Give the job of a worker that died back to the queue, or fail it where that happened too often.
+
+    Raises:
+        LeaseLost: the attempt is over.
+    """
+    if out_of_memory and job.memory_kills + 1 >= MAX_MEMORY_KILLS:
+        fail(
+            job,
+            code="out-of-memory",
+            reason="The working process was ended again and again because the machine ran out of memory.",
+            remedy="Choose a smaller batch size or network, or a machine with more memory.",
         )
-        if not changed:
-            return
+    elif job.crashes + 1 > MAX_CRASHES:
+        fail(
+            job,
+            code="worker-lost",
+            reason=f"The worker died {job.crashes + 1} times without any progress.",
+            remedy="Look at the worker's log, free memory or disk, then press Resume.",
+        )
+    else:
+        _give_back(job, why, crashes=F("crashes") + 1, memory_kills=F("memory_kills") + int(out_of_memory))
+
+
+def _give_back(job: Job, why: str, **counters: Any) -> None:
+    with transaction.atomic():
+        write_fenced(job, state=State.INTERRUPTED, lease_until=None, worker="", message=why, **counters)
         write_log(job, f"{why} The job goes on from where it was.", Level.WARNING)
         job.refresh_from_db()
         _wake_after_commit(job)
-
-
-def give_up_if_hopeless(job: Job) -> bool:
-    """Fail a running job that lost worker after worker without any progress."""
-    if job.crashes < MAX_CRASHES:
-        return False
-    fail(
-        job,
-        code="worker-lost",
-        reason=f"The worker died {job.crashes} times without any progress.",
-        remedy="Look at the worker's log, free memory or disk, then press Resume.",
-    )
-    return True
 
 
 # --- recovery: called by the maintenance worker -----------------------------------------------------------------------
@@ -222,20 +266,28 @@ def give_up_if_hopeless(job: Job) -> bool:
 
 def recover() -> None:
     """Take back jobs that lost their worker, and send again the wake-ups that were lost."""
-    now = timezone.now()
     for model in job_models().values():
-        for job in model._default_manager.filter(state=State.RUNNING, lease_until__lt=now):
-            if job.cancel_requested:
-                cancelled(job)
-            elif not give_up_if_hopeless(job):
-                interrupt(job, "The worker was lost.")
-    late = now - datetime.timedelta(seconds=settings.JOB_LEASE_SECONDS)
-    for queue in {entry.queue for entry in Outbox.objects.all()}:
-        # A full queue has its wake-ups; only an empty one can have lost them.
+        for job in model._default_manager.filter(state=State.RUNNING, lease_until__lt=timezone.now()):
+            _take_back(job)
+    for entry in Outbox.objects.filter(sent_at__isnull=True):
+        send(entry)
+    late = timezone.now() - datetime.timedelta(seconds=settings.JOB_LEASE_SECONDS)
+    lost = Outbox.objects.filter(sent_at__lt=late)
+    for queue in set(lost.values_list("queue", flat=True)):
+        # Jobs may wait for long behind others; only where nothing waits have wake-ups been lost.
         if not _length(queue):
-            unsent = models.Q(sent_at__isnull=True) | models.Q(sent_at__lt=late)
-            for entry in Outbox.objects.filter(unsent, queue=queue):
+            for entry in lost.filter(queue=queue):
                 send(entry)
+
+
+def _take_back(job: Job) -> None:
+    try:
+        if job.cancel_requested:
+            cancelled(job)
+        else:
+            crashed(job, "The worker was lost.")
+    except LeaseLost:
+        log.info("%s %s ended just now", job.KIND, job.pk)
 
 
 def _length(queue: str) -> int:
@@ -275,8 +327,3 @@ def _attempt(job: J) -> models.QuerySet[J]:
 
 def _lease(now: datetime.datetime) -> datetime.datetime:
     return now + datetime.timedelta(seconds=settings.JOB_LEASE_SECONDS)
-
-
-def active_jobs(model: type[J]) -> models.QuerySet[J]:
-    """Jobs that wait or run."""
-    return model._default_manager.filter(state__in=ACTIVE)

@@ -114,10 +114,10 @@ def run(untrained: Run) -> Run:
     """A run with the weights of a network that was never trained."""
     weights = random_network("kws-small").to_bytes()
     manifest = json.dumps(make_manifest(untrained.dataset)).encode()
-    storage.put_bytes(untrained.weights_name, weights)
-    storage.put_bytes(untrained.manifest_name, manifest)
     untrained.weights_sha256 = hashlib.sha256(weights).hexdigest()
     untrained.manifest_sha256 = hashlib.sha256(manifest).hexdigest()
+    storage.put_bytes(untrained.weights_name, weights)
+    storage.put_bytes(untrained.manifest_name, manifest)
     untrained.state, untrained.finished_at = State.SUCCEEDED, timezone.now()
     untrained.save()
     return untrained

@@ -14,6 +14,7 @@ from edgewise.accounts.services import give_personal_workspace
 from edgewise.errors import Conflict, QueueFull
 from edgewise.jobs import services
 from edgewise.jobs.models import LogLine, Outbox, State
+from edgewise.jobs.presentation import snapshot
 
 pytestmark = pytest.mark.django_db
 
@@ -169,7 +170,7 @@ def test_a_full_queue_never_turns_an_interrupted_job_away(job: RawDataImport, se
 
 def test_a_job_that_only_kills_workers_is_given_up(job: RawDataImport) -> None:
     for _ in range(services.MAX_CRASHES):
-        services.interrupt(claim(job), "Killed.")
+        services.crashed(claim(job), "Killed.")
     expire(claim(job))
     services.recover()
     job.refresh_from_db()
@@ -177,10 +178,95 @@ def test_a_job_that_only_kills_workers_is_given_up(job: RawDataImport) -> None:
     assert job.failure_remedy
 
 
-def test_progress_forgives_earlier_crashes(job: RawDataImport) -> None:
-    services.interrupt(claim(job), "Killed.")
+def test_progress_that_is_lost_with_the_worker_forgives_no_crash(job: RawDataImport) -> None:
+    services.crashed(claim(job), "Killed.")
     claimed = claim(job)
-    assert claimed.crashes == 1
     services.record_progress(claimed, done=1, total=2, unit="files")
     job.refresh_from_db()
-    assert job.crashes == 0
+    assert job.crashes == 1
+
+
+def test_a_worker_that_is_stopped_has_not_crashed(job: RawDataImport) -> None:
+    services.interrupt(claim(job), "The worker was stopped.")
+    assert claim(job).crashes == 0
+
+
+def test_memory_that_runs_out_twice_ends_the_job(job: RawDataImport) -> None:
+    services.crashed(claim(job), "Killed.")
+    services.crashed(claim(job), "Killed for lack of memory.", out_of_memory=True)
+    job.refresh_from_db()
+    assert job.state == State.INTERRUPTED
+    services.crashed(claim(job), "Killed for lack of memory.", out_of_memory=True)
+    job.refresh_from_db()
+    assert (job.state, job.failure_code) == (State.FAILED, "out-of-memory")
+    assert "smaller batch" in job.failure_remedy
+
+
+def test_who_resumes_begins_with_a_clean_record(job: RawDataImport) -> None:
+    services.crashed(claim(job), "Killed for lack of memory.", out_of_memory=True)
+    services.fail(claim(job), code="x", reason="x", remedy="x")
+    services.requeue(job)
+    resumed = claim(job)
+    assert (resumed.crashes, resumed.memory_kills) == (0, 0)
+
+
+def test_a_job_that_is_given_back_while_it_is_cancelled_is_cancelled_by_the_next_worker(job: RawDataImport) -> None:
+    claimed = claim(job)
+    services.request_cancel(job)
+    services.interrupt(claimed, "The worker was stopped.")
+    services.request_cancel(job)
+    job.refresh_from_db()
+    assert job.state == State.CANCELLED
+
+
+def test_a_wake_up_that_was_never_sent_does_not_wait_for_an_empty_queue(
+    job: RawDataImport, sent: list[Outbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "_length", lambda queue: 7)
+    sent.clear()
+    services.recover()
+    assert [entry.job_id for entry in sent] == [job.pk]
+    long_ago = timezone.now() - datetime.timedelta(hours=1)
+    Outbox.objects.update(sent_at=long_ago)
+    sent.clear()
+    services.recover()
+    assert sent == []
+
+
+def test_a_wake_up_that_redis_lost_is_sent_again(
+    job: RawDataImport, sent: list[Outbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "_length", lambda queue: 0)
+    Outbox.objects.update(sent_at=timezone.now() - datetime.timedelta(hours=1))
+    sent.clear()
+    services.recover()
+    assert [entry.job_id for entry in sent] == [job.pk]
+
+
+def test_the_wake_up_of_a_deleted_job_is_forgotten(job: RawDataImport) -> None:
+    job_id = job.pk
+    job.delete()
+    assert services.claim(RawDataImport, job_id, "worker") is None
+    assert not Outbox.objects.exists()
+
+
+def test_a_failure_is_told_once_in_the_log(job: RawDataImport) -> None:
+    late = claim(job)
+    expire(late)
+    services.recover()
+    LogLine.objects.all().delete()
+    with pytest.raises(services.LeaseLost):
+        services.fail(late, code="x", reason="It was late.", remedy="")
+    with pytest.raises(services.LeaseLost):
+        services.write_fenced_log(late, "It was late.")
+    assert not LogLine.objects.exists()
+
+
+def test_the_time_left_follows_from_the_measured_rate(job: RawDataImport) -> None:
+    claimed = claim(job)
+    assert snapshot(claimed)["seconds_left"] is None
+    services.record_progress(claimed, done=40, total=100, unit="files", rate=3.0)
+    assert (snapshot(claimed)["rate"], snapshot(claimed)["seconds_left"]) == (3.0, 20.0)
+    services.interrupt(claimed, "The worker was stopped.")
+    # What an earlier attempt has measured says nothing about the next one's machine.
+    assert snapshot(claim(job))["rate"] is None

@@ -84,7 +84,7 @@ def trained(alice: User, workspace: Workspace, project: Project, dataset: Datase
         workspace=workspace, user=alice, project=project, name="test 1", dataset=dataset, parameters={"steps": 100}
     )
     Run.objects.filter(pk=run.pk).update(
-        state=State.SUCCEEDED, finished_at=timezone.now(), weights_sha256="0" * 64, best_accuracy=0.9
+        state=State.SUCCEEDED, finished_at=timezone.now(), progress_done=100, weights_sha256="0" * 64, best_accuracy=0.9
     )
     run.refresh_from_db()
     return run
