@@ -28,6 +28,7 @@ from edgewise.jobs.services import request_cancel
 from edgewise.wav import wav_header
 
 LONGEST_STRETCH_SECONDS = 120
+UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
 class RawDataSerializer(serializers.ModelSerializer[RawData]):
@@ -150,8 +151,8 @@ class ClipResource(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
 
     def get_queryset(self) -> QuerySet[Clip]:
         """Those of the raw data in the address, if the workspace sees it."""
-        visible = RawData.objects.visible_to(workspace_of(self.request))
-        return Clip.objects.filter(raw_data__in=visible, raw_data=self.kwargs["raw_data"]).select_related("raw_data")
+        row = _visible(self.request, self.kwargs["raw_data"])
+        return Clip.objects.filter(raw_data=row).select_related("raw_data")
 
     @extend_schema(
         parameters=[
@@ -280,6 +281,6 @@ def _number(request: Request, name: str, default: int, largest: int) -> int:
 
 router = SimpleRouter(trailing_slash=False)
 router.register("raw-data", RawDataResource, basename="raw-data")
-router.register(r"raw-data/(?P<raw_data>[0-9a-f-]{36})/clips", ClipResource, basename="clip")
+router.register(rf"raw-data/(?P<raw_data>{UUID})/clips", ClipResource, basename="clip")
 router.register("datasets", DatasetResource, basename="dataset")
 urlpatterns = router.urls

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -182,7 +183,7 @@ def rename_dataset(dataset: Dataset, name: str) -> None:
 
 def duplicate_dataset(dataset: Dataset, user: User) -> Dataset:
     """Make a dataset with the same recipe."""
-    name = _free_name(Dataset, dataset.workspace, f"{dataset.name} copy")
+    name = _name_of_copy(dataset)
     return Dataset.objects.create(
         workspace=dataset.workspace, created_by=user, raw_data=dataset.raw_data, name=name,
         parameters=dataset.parameters, counts=dataset.counts,
@@ -273,7 +274,8 @@ def _require_training_clips(chosen: DatasetParameters, counts: list[tuple[str, d
 
 
 def _not_there(raw_data: RawData, word: str) -> str:
-    near = difflib.get_close_matches(word, raw_data.label_counts, n=3)
+    by_letters = {label.casefold(): label for label in raw_data.label_counts}
+    near = [by_letters[match] for match in difflib.get_close_matches(word.casefold(), by_letters, n=3)]
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     return f"“{word}” is not in “{raw_data.name}”.{hint}"
 
@@ -311,7 +313,8 @@ def _taken(name: str) -> str:
     return f"The name “{name}” is taken; choose another."
 
 
-def _free_name(model: type[Dataset], workspace: Workspace, name: str) -> str:
-    taken = set(model._default_manager.filter(workspace=workspace).values_list("name", flat=True))
-    numbered = (f"{name} {number}" for number in range(2, len(taken) + 3))
-    return name if name not in taken else next(candidate for candidate in numbered if candidate not in taken)
+def _name_of_copy(dataset: Dataset) -> str:
+    taken = set(Dataset.objects.filter(workspace=dataset.workspace).values_list("name", flat=True))
+    endings = chain([" copy"], (f" copy {number}" for number in count(2)))
+    names = (dataset.name[: LONGEST_NAME - len(ending)] + ending for ending in endings)
+    return next(name for name in names if name not in taken)

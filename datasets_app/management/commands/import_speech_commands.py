@@ -43,5 +43,5 @@ class Command(BaseCommand):
         raw_data.refresh_from_db()
         self.stdout.write(
             f"{raw_data.name}: {raw_data.clip_count:,} clips of {len(raw_data.label_counts)} words, "
-            f"{raw_data.noise_count} noises, {raw_data.problem_count} files that could not be used."
+            f"{raw_data.noise_count} of noise, {raw_data.problem_count} files that could not be used."
         )

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ import pytest
 from workers.engine.audio import Int16Array
 from workers.engine.errors import EngineError
 from workers.engine.speech import OTHER_WORDS, EspeakSynthesizer, SpokenClip, Voice, number_of_clips, speak_words
+
+CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def spoken(keywords: list[str], clips: int = 10, seed: int = 0) -> list[SpokenClip]:
@@ -57,9 +60,8 @@ def test_noises_differ() -> None:
 
 def test_a_seed_gives_the_same_in_every_process() -> None:
     def sounds(seed: int) -> str:
-        finished = subprocess.run(
-            [sys.executable, "-m", "tests.unit.audio.speak", str(seed)], stdout=subprocess.PIPE, text=True, check=True
-        )
+        command = [sys.executable, "-m", "tests.unit.audio.speak", str(seed)]
+        finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=CHECKOUT)
         return finished.stdout
 
     first = sounds(1)
