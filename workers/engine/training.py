@@ -94,7 +94,8 @@ def train(
 
 def learning_rate(parameters: RunParameters, step: int) -> float:
     """Learning rate of a step, counted from 0: linear warm-up, then half a cosine (Loshchilov & Hutter 2017)."""
-    warm = round(parameters.steps * parameters.warmup_percentage / 100)
+    # Rounded down: at least one step follows the warm-up, however short the run.
+    warm = int(parameters.steps * parameters.warmup_percentage / 100)
     if step < warm:
         return parameters.learning_rate * ((step + 1) / warm)
     part = (step - warm) / max(1, parameters.steps - warm)

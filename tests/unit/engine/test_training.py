@@ -98,7 +98,7 @@ def assert_same(folder: Path, outcome: Outcome, expected: Run) -> None:
 def test_the_learning_rate_rises_and_falls(steps: int, warmup: float) -> None:
     parameters = run_parameters(steps=steps, validation_interval=1, warmup_percentage=warmup, learning_rate=0.01)
     rates = [learning_rate(parameters, step) for step in range(steps)]
-    warm = round(steps * warmup / 100)
+    warm = int(steps * warmup / 100)
     assert all(0 < rate <= 0.01 for rate in rates)
     assert rates[:warm] == pytest.approx(np.arange(1, warm + 1) * 0.01 / max(1, warm))
     assert sorted(rates[warm:], reverse=True) == rates[warm:]
