@@ -1,0 +1,199 @@
+"""The runner: one child process for each attempt, watched, stopped, and settled by how it ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import close_old_connections, connection
+
+from datasets_app.models import Origin, RawData, RawDataImport, Source
+from edgewise.accounts.models import User
+from edgewise.accounts.services import give_personal_workspace
+from edgewise.jobs import services
+from edgewise.jobs.models import LogLine, Outbox, State
+from workers import runner
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(60)]
+
+Child = Callable[[str], None]
+
+
+@pytest.fixture(autouse=True)
+def awake() -> Iterator[None]:
+    yield
+    runner.shutting_down.clear()
+
+
+@pytest.fixture(autouse=True)
+def unsent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No worker listens: wake-ups stay in the outbox."""
+    monkeypatch.setattr(services, "send", lambda entry: None)
+
+
+@pytest.fixture
+def job() -> RawDataImport:
+    """A job that waits."""
+    user = User.objects.create_user("alice@example.org")
+    workspace = give_personal_workspace(user)
+    raw_data = RawData.objects.create(workspace=workspace, created_by=user, name="words", origin=Origin.UPLOADED)
+    waiting = RawDataImport.objects.create(workspace=workspace, raw_data=raw_data, source=Source.PATH, location="-")
+    services.enqueue(waiting)
+    return waiting
+
+
+@pytest.fixture
+def child(monkeypatch: pytest.MonkeyPatch) -> Child:
+    """Let a few lines of Python be the child."""
+
+    def play(code: str) -> None:
+        def spawn(job: Any) -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
+                [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
+
+        monkeypatch.setattr(runner, "_spawn", spawn)
+
+    return play
+
+
+def do(job: RawDataImport) -> RawDataImport:
+    runner.run("import_raw_data", str(job.pk))
+    job.refresh_from_db()
+    return job
+
+
+def meanwhile(action: Callable[[], Any], job: RawDataImport) -> threading.Thread:
+    """Do something as soon as the job runs."""
+
+    def wait_and_act() -> None:
+        while RawDataImport.objects.get(pk=job.pk).state != State.RUNNING:
+            time.sleep(0.05)
+        action()
+        connection.close()
+
+    thread = threading.Thread(target=wait_and_act)
+    thread.start()
+    return thread
+
+
+def kills(counts: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the kernel report these numbers of processes killed for lack of memory, one after the other."""
+    monkeypatch.setattr(runner, "_kills_for_memory", iter(counts).__next__)
+
+
+DIE = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+WAIT = "import time; time.sleep(60)"
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+
+
+def test_a_second_delivery_starts_no_child(job: RawDataImport, child: Child, tmp_path: Path) -> None:
+    child(f"open({str(tmp_path / 'begun')!r}, 'x')")
+    assert services.claim(RawDataImport, job.pk, "another worker") is not None
+    assert do(job).attempt == 1
+    assert not (tmp_path / "begun").exists()
+
+
+def test_a_child_that_is_killed_gives_its_job_back(job: RawDataImport, child: Child) -> None:
+    child(DIE)
+    assert do(job).state == State.INTERRUPTED
+    assert (job.crashes, job.memory_kills) == (1, 0)
+    assert "ended by signal SIGKILL" in job.message
+    assert Outbox.objects.filter(job_id=job.pk).exists()
+
+
+def test_a_child_that_is_killed_for_memory_twice_fails(
+    job: RawDataImport, child: Child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child(DIE)
+    kills([0, 1, 1, 2], monkeypatch)
+    assert "for lack of memory" in do(job).message
+    assert (do(job).state, job.failure_code) == (State.FAILED, "out-of-memory")
+
+
+def test_memory_that_another_process_lacked_is_no_reason(
+    job: RawDataImport, child: Child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    kills([0, 1], monkeypatch)
+    assert (do(job).state, job.memory_kills) == (State.INTERRUPTED, 0)
+    assert "SIGSEGV" in job.message
+
+
+def test_a_child_that_fails_leaves_its_last_words(job: RawDataImport, child: Child) -> None:
+    child("raise RuntimeError('what a pity')")
+    assert (do(job).state, job.failure_code) == (State.FAILED, "internal")
+    assert "what a pity" in LogLine.objects.filter(job_id=job.pk).order_by("id")[0].text
+
+
+def test_what_a_child_has_started_does_not_hold_the_worker(job: RawDataImport, child: Child) -> None:
+    child(f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(8)']); {DIE}")
+    begin = time.monotonic()
+    assert do(job).state == State.INTERRUPTED
+    assert time.monotonic() - begin < 6
+
+
+@pytest.mark.parametrize("code", [WAIT, DEAF])
+def test_a_cancelled_job_ends_within_two_seconds(job: RawDataImport, child: Child, code: str) -> None:
+    child(code)
+    asked = []
+
+    def cancel() -> None:
+        asked.append(time.monotonic())
+        services.request_cancel(RawDataImport.objects.get(pk=job.pk))
+
+    thread = meanwhile(cancel, job)
+    assert do(job).state == State.CANCELLED
+    assert time.monotonic() - asked[0] < 2
+    thread.join()
+
+
+def test_a_worker_that_shuts_down_gives_its_job_back(job: RawDataImport, child: Child) -> None:
+    child(WAIT)
+    thread = meanwhile(runner.shut_down, job)
+    assert (do(job).state, job.crashes) == (State.INTERRUPTED, 0)
+    thread.join()
+    assert do(job).attempt == 1, "a worker that shuts down takes no new job"
+
+
+def test_a_lease_that_was_lost_ends_the_child_and_leaves_the_next_attempt_alone(
+    job: RawDataImport, child: Child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child(WAIT)
+    monkeypatch.setattr(runner, "RENEW_SECONDS", 0)
+
+    def take_over() -> None:
+        services.interrupt(RawDataImport.objects.get(pk=job.pk), "The worker was lost.")
+        assert services.claim(RawDataImport, job.pk, "another worker") is not None
+
+    thread = meanwhile(take_over, job)
+    assert (do(job).state, job.attempt, job.worker) == (State.RUNNING, 2, "another worker")
+    thread.join()
+
+
+def test_a_real_child_does_the_work(job: RawDataImport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = connection.settings_dict
+    monkeypatch.setenv("DATABASE_URL", os.environ["DATABASE_URL"].rsplit("/", 1)[0] + f"/{settings['NAME']}")
+    RawDataImport.objects.filter(pk=job.pk).update(location=str(tmp_path))
+    assert (do(job).state, job.attempt) == (State.FAILED, 1)
+    assert "no recorded words" in job.failure_reason
+    close_old_connections()
+
+
+def test_a_child_ends_with_its_worker(job: RawDataImport, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = connection.settings_dict
+    monkeypatch.setenv("DATABASE_URL", os.environ["DATABASE_URL"].rsplit("/", 1)[0] + f"/{settings['NAME']}")
+    child = runner._spawn(job)
+    assert child.stdin is not None
+    # The kernel closes it when the worker dies, however that happens.
+    child.stdin.close()
+    assert child.wait(20) == 1
+    assert child.returncode != -signal.SIGKILL
