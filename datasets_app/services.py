@@ -235,7 +235,7 @@ def prefill(raw_data: RawData) -> dict[str, Any]:
         "parameters": {"sample_rate": rate, "clip_duration_ms": duration},
         "read_from": {
             "sample_rate": f"Most clips have {raw_data.sample_rate:,} Hz.",
-            "clip_duration_ms": f"Half of the clips are longer than {raw_data.median_milliseconds:,} ms.",
+            "clip_duration_ms": f"The median clip lasts {raw_data.median_milliseconds:,} ms.",
         },
     }
 
