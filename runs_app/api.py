@@ -10,10 +10,12 @@ import django_filters
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.urls import path
+from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
+from rest_framework.filters import OrderingFilter
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
@@ -173,6 +175,9 @@ class RunResource(
     serializer_class = RunSerializer
     queryset = Run.objects.none()
     filterset_class = RunFilter
+    filter_backends = (DjangoFilterBackend, OrderingFilter)
+    ordering_fields = ("created_at", "queued_at", "name", "state")
+    ordering = "-id"
 
     def get_queryset(self) -> QuerySet[Run]:
         """Only the workspace's own."""

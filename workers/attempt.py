@@ -25,7 +25,8 @@ class Pace:
     """Measure progress per second since work began to advance, which is later than the attempt's begin."""
 
     def __init__(self) -> None:
-        self._unit, self._first, self._begin = "", 0, 0.0
+        self._unit: str | None = None
+        self._first, self._begin = 0, 0.0
 
     def __call__(self, done: int, unit: str = "") -> float | None:
         """Take a report; return the rate, or None where nothing has advanced yet."""

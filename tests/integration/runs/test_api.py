@@ -83,6 +83,50 @@ def test_the_curve_as_json_and_csv(script: APIClient, trained: Run) -> None:
     assert [row["step"] for row in rows] == ["1", "2", "3", "4", "5"]
 
 
+def test_runs_are_ordered_by_query(script: APIClient, project: Project, dataset: Dataset) -> None:
+    for name in ("b", "c", "a"):
+        script.post("/api/v1/runs", {"project": project.pk, "dataset": dataset.pk, "name": name})
+    found = {
+        order: [run["name"] for run in script.get(f"/api/v1/runs?ordering={order}").json()["results"]]
+        for order in ("", "name", "-name", "created_at")
+    }
+    assert found == {"": list("acb"), "name": list("abc"), "-name": list("cba"), "created_at": list("bca")}
+
+
+def test_a_list_goes_on_by_its_cursor(script: APIClient, project: Project, dataset: Dataset) -> None:
+    for name in "abc":
+        script.post("/api/v1/runs", {"project": project.pk, "dataset": dataset.pk, "name": name})
+    first = script.get("/api/v1/runs?ordering=name&limit=2").json()
+    second = script.get(first["next"]).json()
+    assert [run["name"] for run in [*first["results"], *second["results"]]] == ["a", "b", "c"]
+
+
+def test_a_run_that_is_sent_twice_is_made_once(script: APIClient, project: Project, dataset: Dataset) -> None:
+    body = {"project": project.pk, "dataset": dataset.pk, "name": "once"}
+    key = str(project.pk)
+    answers = [script.post("/api/v1/runs", body, headers={"Idempotency-Key": key}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert Run.objects.filter(name="once").count() == 1
+
+
+def test_a_full_queue_asks_to_try_again(script: APIClient, project: Project, dataset: Dataset, settings: Any) -> None:
+    settings.JOB_QUEUE_LIMIT = 1
+    answers = [
+        script.post("/api/v1/runs", {"project": project.pk, "dataset": dataset.pk, "name": name}) for name in "ab"
+    ]
+    assert [answer.status_code for answer in answers] == [201, 429]
+    assert answers[1]["Content-Type"] == "application/problem+json"
+    assert "queue is full" in answers[1].json()["detail"]
+
+
+def test_what_is_needed_is_not_deleted(script: APIClient, trained: Run, project: Project, dataset: Dataset) -> None:
+    body = {"project": project.pk, "dataset": dataset.pk, "name": "heir", "initial_weights": trained.pk}
+    assert script.post("/api/v1/runs", body).status_code == 201
+    answer = script.delete(f"/api/v1/runs/{trained.pk}")
+    assert answer.status_code == 409
+    assert answer.json()["needed_by"] == ["run “heir”"]
+
+
 def test_results_wait_for_the_end(script: APIClient, trained: Run) -> None:
     assert script.get(f"/api/v1/runs/{trained.pk}/results").status_code == 404
     Evaluation.objects.create(
@@ -126,6 +170,15 @@ def test_a_returning_browser_forgets_what_never_happened(trained: Run) -> None:
     (rewind,), (metrics,) = named(events, "rewind"), named(events, "metrics")
     assert rewind["data"] == {"step": 5}
     assert [point["step"] for point in metrics["data"]] == [6, 7]
+
+
+def test_a_browser_that_missed_much_gets_the_whole_curve_thinned(trained: Run) -> None:
+    points = add_curve(trained, 10_001)
+    events = _past(trained, points[0].pk)
+    (rewind,), (metrics,) = named(events, "rewind"), named(events, "metrics")
+    assert rewind["data"] == {"step": -1}
+    assert len(metrics["data"]) <= 2000
+    assert metrics["id"] == points[-1].pk
 
 
 @pytest.mark.django_db(transaction=True)

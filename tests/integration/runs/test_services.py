@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.test import TestCase
 
 from datasets_app import services as datasets
 from datasets_app.models import Dataset
+from edgewise import storage
 from edgewise.accounts.models import User, Workspace
-from edgewise.errors import Conflict, Invalid, QueueFull
-from edgewise.jobs.models import Outbox, State
+from edgewise.errors import Conflict, Invalid, NotFound, QueueFull
+from edgewise.jobs.models import LogLine, Outbox, State
+from edgewise.jobs.services import write_log
 from runs_app import services
 from runs_app.models import Metric, Project, Run, Series
 from tests.integration.runs.conftest import make_dataset
@@ -158,3 +161,50 @@ def test_a_cancelled_run_can_be_resumed_and_deleted(optimize: Any) -> None:
 def test_a_project_goes_with_its_runs(project: Project, trained: Run) -> None:
     services.delete_project(project)
     assert not Run.objects.exists()
+
+
+def test_files_and_log_go_with_a_run(trained: Run, tmp_path: Any, settings: Any) -> None:
+    location = {"OPTIONS": {"location": str(tmp_path)}}
+    settings.STORAGES = {**settings.STORAGES, "default": settings.STORAGES["default"] | location}
+    for name in (trained.weights_name, trained.manifest_name, f"{trained.folder}/checkpoint/checkpoint.npz"):
+        storage.put_bytes(name, b"content")
+    write_log(trained, "Step 20.")
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        services.delete_run(trained)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert not LogLine.objects.exists()
+
+
+def test_what_another_workspace_owns_is_not_there(optimize: Any, bob: User, workspace: Workspace) -> None:
+    theirs = make_dataset(bob, "Secret words")
+    with pytest.raises(NotFound, match="dataset"):
+        optimize(on=theirs)
+
+
+@pytest.mark.parametrize(
+    ("label", "empty", "reason"),
+    [("up", "train", "no training clips of up"), ("", "validation", "no validation clips")],
+)
+def test_a_dataset_that_teaches_nothing_is_refused(
+    optimize: Any, dataset: Dataset, label: str, empty: str, reason: str
+) -> None:
+    for name, counts in dataset.counts:
+        if label in ("", name):
+            counts[empty] = 0
+    assert reason in refused(optimize)["dataset"]
+
+
+def test_a_dataset_whose_import_failed_is_refused(optimize: Any, dataset: Dataset) -> None:
+    imported = dataset.raw_data.import_job
+    imported.state = State.FAILED
+    imported.save()
+    assert "has not ended well" in refused(optimize)["dataset"]
+
+
+def test_a_name_that_was_taken_meanwhile_is_refused(
+    optimize: Any, trained: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "_run_name", lambda project, name: name)
+    with pytest.raises(Invalid) as caught:
+        optimize(trained.name)
+    assert "taken" in caught.value.fields["name"]

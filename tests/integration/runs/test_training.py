@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psycopg2
 import pytest
 from django.conf import settings as project_settings
 from django.core.files.storage import default_storage
@@ -294,13 +293,15 @@ def test_clips_are_resampled_beside_the_store(optimize: Callable[..., Run], tone
 
 def test_a_run_outlives_a_database_that_hangs_up(optimize: Callable[..., Run], transactional_db: None) -> None:
     run = optimize("connected", steps=40)
-    hung_up = []
+    hung_up: list[int] = []
 
     def hang_up(step: int) -> None:
         if step == 20 and not hung_up:
             hung_up.append(connection.connection.info.backend_pid)
-            with psycopg2.connect(**connection.get_connection_params()) as other, other.cursor() as cursor:
+            other = connection.copy()
+            with other.cursor() as cursor:
                 cursor.execute("SELECT pg_terminate_backend(%s)", hung_up)
+            other.close()
 
     train.run(Trial(run, hang_up))
     run.refresh_from_db()
