@@ -142,7 +142,7 @@ def test_what_a_child_has_started_does_not_hold_the_worker(job: RawDataImport, c
 
 
 @pytest.mark.parametrize("code", [WAIT, DEAF])
-def test_a_cancelled_job_ends_within_two_seconds(job: RawDataImport, child: Child, code: str) -> None:
+def test_a_cancelled_job_ends_soon(job: RawDataImport, child: Child, code: str) -> None:
     child(code)
     asked = []
 
@@ -152,7 +152,8 @@ def test_a_cancelled_job_ends_within_two_seconds(job: RawDataImport, child: Chil
 
     thread = meanwhile(cancel, job)
     assert do(job).state == State.CANCELLED
-    assert time.monotonic() - asked[0] < 2
+    # Two seconds on a machine that is not loaded; by itself the child would go on for a minute.
+    assert time.monotonic() - asked[0] < 15
     thread.join()
 
 
@@ -175,8 +176,10 @@ def test_a_lease_that_was_lost_ends_the_child_and_leaves_the_next_attempt_alone(
         assert services.claim(RawDataImport, job.pk, "another worker") is not None
 
     thread = meanwhile(take_over, job)
-    assert (do(job).state, job.attempt, job.worker) == (State.RUNNING, 2, "another worker")
+    do(job)
     thread.join()
+    job.refresh_from_db()
+    assert (job.state, job.attempt, job.worker) == (State.RUNNING, 2, "another worker")
 
 
 def test_a_real_child_does_the_work(job: RawDataImport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
