@@ -38,11 +38,15 @@ def measure() -> list[Figure]:
 
 
 def speech_like(clips: int, samples: int) -> npt.NDArray[np.float32]:
-    """Make audio (clips, samples) whose spectrum falls and whose level swings four times a second, as in speech."""
+    """Make audio (clips, samples) like speech: its spectrum falls, and it swells and pauses four times in each clip.
+
+    As 16-bit samples it packs to two thirds, as recordings of words do.
+    """
     generator = np.random.default_rng(0)
     noise = lfilter([1.0], [1.0, -0.9], generator.standard_normal((clips, samples)))
-    swing = 0.55 + 0.45 * np.sin(2 * np.pi * (4 * np.arange(samples) / samples + generator.random((clips, 1))))
-    return np.asarray(0.05 * swing * noise, dtype=np.float32)
+    phase = 4 * np.arange(samples) / samples + generator.random((clips, 1))
+    level = (0.5 + 0.5 * np.sin(2 * np.pi * phase)) ** 3
+    return np.asarray(0.03 * level * noise, dtype=np.float32)
 
 
 def _per_clip(name: str, timing: Timing) -> Figure:
