@@ -6,9 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from edgewise.spec.network import NETWORKS
 from workers.bench.figures import Figure, print_tables, to_json
 from workers.bench.machine import load, machine, versions
+from workers.bench.peers import DS_CNN
 from workers.bench.processes import in_own_process
+from workers.bench.tasks import TASKS
 
 SPEED = ("features", "ingest", "training")
 BENCHES = (*SPEED, "accuracy")
@@ -39,14 +42,24 @@ def _measure(bench: str, options: argparse.Namespace) -> list[Figure]:
 
 
 def _parser() -> argparse.ArgumentParser:
+    networks = [*NETWORKS, DS_CNN]
     parser = argparse.ArgumentParser(
         prog="./edgewise bench", description="Measure how fast and accurate the engine is."
     )
     parser.add_argument("bench", nargs="?", choices=BENCHES, help=f"default: {', '.join(SPEED)}")
     parser.add_argument("--json", action="store_true", help="results as one JSON object on the last line")
     accuracy = parser.add_argument_group("accuracy")
-    accuracy.add_argument("--task", nargs="+", default=["digits"], metavar="TASK", help="default: digits")
-    accuracy.add_argument("--network", nargs="+", default=["kws-large"], metavar="NETWORK", help="default: kws-large")
+    accuracy.add_argument(
+        "--task", nargs="+", choices=list(TASKS), default=["digits"], metavar="TASK", help=f"of {', '.join(TASKS)}"
+    )
+    accuracy.add_argument(
+        "--network",
+        nargs="+",
+        choices=networks,
+        default=["kws-large"],
+        metavar="NETWORK",
+        help=f"of {', '.join(networks)}",
+    )
     accuracy.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each (default: %(default)s)")
     accuracy.add_argument("--steps", type=int, default=2000, metavar="N", help="of each run (default: %(default)s)")
     accuracy.add_argument(

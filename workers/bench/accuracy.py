@@ -19,6 +19,7 @@ from edgewise.spec.network import NETWORKS
 from edgewise.spec.run import RunParameters
 from workers.bench import ds_cnn
 from workers.bench.figures import Figure
+from workers.bench.peers import DS_CNN
 from workers.bench.tasks import load_task
 from workers.engine.data import TrainingData
 from workers.engine.evaluation import judge
@@ -69,7 +70,7 @@ def trial(network: str, data: TrainingData, **parameters: Any) -> Trial:
         parameters: of the run, where they differ from the network's defaults.
     """
     begin = time.perf_counter()
-    run = _run_ds_cnn if network == ds_cnn.NAME else _run
+    run = _run_ds_cnn if network == DS_CNN else _run
     logits = run(parameters_of(network, **parameters), data)
     seconds = time.perf_counter() - begin
     accuracies = [
@@ -81,7 +82,7 @@ def trial(network: str, data: TrainingData, **parameters: Any) -> Trial:
 
 def parameters_of(network: str, **changes: Any) -> RunParameters:
     """Return the parameters of a run of that network, with its own defaults."""
-    if network == ds_cnn.NAME:
+    if network == DS_CNN:
         return RunParameters(**ds_cnn.DEFAULTS | changes)
     return RunParameters(**{"network": network, **NETWORKS[network].defaults} | changes)
 

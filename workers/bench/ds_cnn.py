@@ -18,7 +18,6 @@ from workers.engine.data import Clips, TrainingData
 from workers.engine.features import FeatureExtractor
 from workers.engine.training import learning_rate
 
-NAME = "ds-cnn"
 DEFAULTS = {"dct_num_features": 10}
 """The paper's input: ten cepstral features of frames of 40 ms, every 20 ms."""
 CHANNELS = 64

@@ -14,6 +14,9 @@ from edgewise.spec.run import AudioPreprocessing
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
+DS_CNN = "ds-cnn"
+"""Name of the network in `workers.bench.ds_cnn`."""
+
 
 def client_features(parameters: AudioPreprocessing) -> Callable[[FloatArray], FloatArray]:
     """Return the features of `nengo-edge`'s device code: (clips, samples) → (clips, frames, features), in float64.

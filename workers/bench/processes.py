@@ -9,6 +9,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from workers.bench.figures import Figure
+from workers.engine.errors import EngineError
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
@@ -36,5 +37,9 @@ def _begin(threads: int) -> None:
 
 
 def _call(module: str, function: str, *arguments: Any) -> list[Figure]:
-    figures: list[Figure] = getattr(import_module(f"workers.bench.{module}"), function)(*arguments)
+    try:
+        figures: list[Figure] = getattr(import_module(f"workers.bench.{module}"), function)(*arguments)
+    except EngineError as error:
+        # It would lose its reason on the way; this one ends the command with the reason alone.
+        raise SystemExit(str(error)) from error
     return figures
