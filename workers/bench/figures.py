@@ -35,7 +35,7 @@ def print_tables(results: Results, circumstances: Mapping[str, Any]) -> None:
     for name, details in circumstances.items():
         values = details.items() if isinstance(details, Mapping) else [("", details)]
         console.print(f"{name}: " + ", ".join(f"{key} {value}".strip() for key, value in values), soft_wrap=True)
-    table = Table(Column("figure", no_wrap=True), "value", "unit", "slowest / fastest", "at least")
+    table = Table(Column("figure", no_wrap=True), "value", "unit", "spread", "at least")
     for bench, figures in results.items():
         for figure in figures:
             table.add_row(f"{bench}.{figure.name}", _number(figure.value), figure.unit, *_optional(figure))
