@@ -7,7 +7,6 @@ what lies before the damage, and then the damage as a problem.
 
 from __future__ import annotations
 
-import gzip
 import io
 import re
 import tarfile
@@ -17,6 +16,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
+
+from isal import igzip, isal_zlib
 
 from workers.engine.errors import EngineError
 
@@ -34,9 +35,10 @@ GZIP, ZIP = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 DAMAGE = (
-    tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, OverflowError, RuntimeError,
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, isal_zlib.error, EOFError, OSError, ValueError, OverflowError,
+    RuntimeError,
 )  # fmt: skip
-"""What the standard library raises for damaged or hostile archives, nested headers without end included."""
+"""What isal and the standard library raise for damaged or hostile archives, nested headers without end included."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def _of_folder(path: Path) -> Iterator[Member | Refused]:
 class _Tape:
     """A tar's bytes as `tarfile` reads them: no more at once than one file may hold, and it remembers the damage."""
 
-    def __init__(self, path: Path, raw: io.BufferedReader, file: io.BufferedReader | gzip.GzipFile) -> None:
+    def __init__(self, path: Path, raw: io.BufferedReader, file: io.BufferedReader | igzip.IGzipFile) -> None:
         self._size = path.stat().st_size
         self._raw = raw
         self._file = file
@@ -135,7 +137,7 @@ class _Tape:
 
 def _of_tar(path: Path, *, is_packed: bool) -> Iterator[Member | Refused]:
     begun = False
-    with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) if is_packed else raw as file:
+    with path.open("rb") as raw, igzip.IGzipFile(fileobj=raw, mode="rb") if is_packed else raw as file:
         tape = _Tape(path, raw, file)
         try:
             for member in _of_tape(tape):

@@ -221,6 +221,11 @@ def _lint(home: Home, arguments: list[str]) -> int:
     return 0 if run_checks(child_environment(home, nowhere), fix=_lint_arguments(arguments).fix) else 1
 
 
+def _bench(home: Home, arguments: list[str]) -> int:
+    with Supervisor(home) as supervisor:
+        return supervisor.run([sys.executable, "-m", "workers.bench", *arguments], os.environ)
+
+
 def _doctor(home: Home, arguments: list[str]) -> int:
     argparse.ArgumentParser(prog="./edgewise doctor", description="Tell how each part is.").parse_args(arguments)
     return report(examine(home))
@@ -259,6 +264,11 @@ COMMANDS = {
         _lint,
         lambda home, arguments: _lint_arguments(arguments),
         Environment.DEVELOPMENT,
+    ),
+    "bench": Command(
+        "how fast and accurate the engine is, beside its peers: features, ingest, training, accuracy",
+        _bench,
+        environment=Environment.DEVELOPMENT,
     ),
     "doctor": Command("each part with its version, state and remedy", _doctor, environment=Environment.IF_THERE),
 }

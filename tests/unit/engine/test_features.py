@@ -1,4 +1,4 @@
-"""Features against a plain float64 writing of the client's definition, and against figures that it gives."""
+"""Features against a plain float64 writing of the client's definition, its own module, and figures that it gives."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgewise.spec.run import AudioPreprocessing
+from workers.bench.peers import client_features
 from workers.engine.features import CLIPS_AT_ONCE, FeatureExtractor
 
 Array = npt.NDArray[np.float64]
@@ -80,6 +81,19 @@ def test_features_follow_the_definition(parameters: AudioPreprocessing, samples:
     assert fast.dtype == np.float32
     expected_of_float32 = np.stack([reference(clip, parameters) for clip in audio.astype(np.float32)])
     np.testing.assert_allclose(fast, expected_of_float32, atol=1e-4)
+
+
+@given(parameters=preprocessings(), samples=st.integers(1500, 6000), seed=st.integers(0, 1000))
+@settings(deadline=None, max_examples=50)
+def test_features_are_those_of_the_client(parameters: AudioPreprocessing, samples: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    audio = 10 ** generator.uniform(-3, 0) * generator.uniform(-1, 1, (3, samples))
+    client = client_features(parameters)
+    exact = FeatureExtractor(parameters, np.float64)(audio)
+    assert exact.shape == client(audio).shape
+    np.testing.assert_allclose(exact, client(audio), atol=1e-9)
+    rounded = audio.astype(np.float32)
+    np.testing.assert_allclose(FeatureExtractor(parameters)(rounded), client(rounded), atol=1e-4)
 
 
 def tone() -> Array:

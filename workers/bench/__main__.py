@@ -1,0 +1,72 @@
+"""`./edgewise bench`: measure, print tables, and with --json one JSON object on the last line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from edgewise.spec.network import NETWORKS
+from workers.bench.figures import Figure, print_tables, to_json
+from workers.bench.machine import load, machine, versions
+from workers.bench.peers import DS_CNN
+from workers.bench.processes import in_own_process
+from workers.bench.tasks import TASKS
+
+SPEED = ("features", "ingest", "training")
+BENCHES = (*SPEED, "accuracy")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benches and return the exit status."""
+    options = _parser().parse_args(arguments)
+    circumstances = {"machine": machine(), "versions": versions(), "load": load()}
+    results = {}
+    for bench in [options.bench] if options.bench else SPEED:
+        print(f"Measuring {bench} ...", file=sys.stderr, flush=True)
+        results[bench] = _measure(bench, options)
+    print_tables(results, circumstances)
+    if options.json:
+        print(to_json(results, circumstances))
+    return 0
+
+
+def _measure(bench: str, options: argparse.Namespace) -> list[Figure]:
+    if bench == "training":
+        return in_own_process("training", "layers", threads=1) + in_own_process("training", "pipeline")
+    if bench == "accuracy":
+        return in_own_process(
+            "accuracy", "measure", options.task, options.network, options.seeds, options.steps, threads=options.threads
+        )
+    return in_own_process(bench, "measure", threads=1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    networks = [*NETWORKS, DS_CNN]
+    parser = argparse.ArgumentParser(
+        prog="./edgewise bench", description="Measure how fast and accurate the engine is."
+    )
+    parser.add_argument("bench", nargs="?", choices=BENCHES, help=f"default: {', '.join(SPEED)}")
+    parser.add_argument("--json", action="store_true", help="results as one JSON object on the last line")
+    accuracy = parser.add_argument_group("accuracy")
+    accuracy.add_argument(
+        "--task", nargs="+", choices=list(TASKS), default=["digits"], metavar="TASK", help=f"of {', '.join(TASKS)}"
+    )
+    accuracy.add_argument(
+        "--network",
+        nargs="+",
+        choices=networks,
+        default=["kws-large"],
+        metavar="NETWORK",
+        help=f"of {', '.join(networks)}",
+    )
+    accuracy.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each (default: %(default)s)")
+    accuracy.add_argument("--steps", type=int, default=2000, metavar="N", help="of each run (default: %(default)s)")
+    accuracy.add_argument(
+        "--threads", type=int, default=0, metavar="N", help="for BLAS and TensorFlow (default: as they like)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

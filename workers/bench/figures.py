@@ -1,0 +1,59 @@
+"""Figures, and how they are shown: as a table for people and as one JSON object for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Column, Table
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured number.
+
+    `vs_<peer>` counts how many times as fast as the peer we are. `spread` is the slowest round as a multiple of the
+    fastest; `at_least` is what the project demands.
+    """
+
+    name: str
+    value: float
+    unit: str = ""
+    spread: float | None = None
+    at_least: float | None = None
+
+
+Results = Mapping[str, Sequence[Figure]]
+
+
+def print_tables(results: Results, circumstances: Mapping[str, Any]) -> None:
+    """Print what was measured on which machine, and a table of all figures."""
+    console = Console(highlight=False)
+    for name, details in circumstances.items():
+        values = details.items() if isinstance(details, Mapping) else [("", details)]
+        console.print(f"{name}: " + ", ".join(f"{key} {value}".strip() for key, value in values), soft_wrap=True)
+    table = Table(Column("figure", no_wrap=True), "value", "unit", "spread", "at least")
+    for bench, figures in results.items():
+        for figure in figures:
+            table.add_row(f"{bench}.{figure.name}", _number(figure.value), figure.unit, *_optional(figure))
+    console.print(table)
+
+
+def _optional(figure: Figure) -> tuple[str, str]:
+    spread = "" if figure.spread is None else f"{figure.spread:.2f}"
+    if figure.at_least is None:
+        return spread, ""
+    return spread, _number(figure.at_least) + ("" if figure.value >= figure.at_least else " (missed)")
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}" if value < 1000 else f"{value:,.0f}"
+
+
+def to_json(results: Results, circumstances: Mapping[str, Any]) -> str:
+    """Encode `{"machine": …, "versions": …, "load": …, BENCH: {figure: number}}` in one line."""
+    numbers = {bench: {figure.name: figure.value for figure in figures} for bench, figures in results.items()}
+    return json.dumps({**circumstances, **numbers})
