@@ -91,7 +91,6 @@ class LMUStage(BaseModel):
     stride: int = parameter(
         1,
         title="Stride",
-        unit="frames",
         ge=1,
         le=16,
         help="The stage gives a value at every so many of its input's frames; what follows works less often.",
