@@ -54,6 +54,11 @@ class BoundParameter:
         return f"{self.parameter.help}\nDefault: {self._with_unit(self.default)}"
 
     @property
+    def tooltip_with_bounds(self) -> str:
+        """The same with the bounds, for a field that has no room for them beside it."""
+        return f"{self.tooltip}\nAllowed: {self.bounds}" if self.bounds else self.tooltip
+
+    @property
     def shown(self) -> str:
         """The value as people read it, with its unit."""
         return self._with_unit(self.value)
