@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -43,7 +43,7 @@ class CostQuery(BaseModel):
     )
 
     @classmethod
-    def read(cls, values: Mapping[str, Any]) -> CostQuery:
+    def read(cls, values: object) -> Self:
         """Check what was asked.
 
         Raises:

@@ -60,7 +60,7 @@ class NetworkEditor:
             editor = editor.begun_with(editor.origin)
         elif editor.chosen in NETWORKS and not stages:
             editor = replace(editor, origin=editor.chosen)
-        return editor.changed(posted["change"]) if "change" in posted else editor
+        return editor.changed(posted.get("change", "")) if "change" in posted else editor
 
     @property
     def value(self) -> str | dict[str, Any]:
@@ -171,7 +171,7 @@ class RunForm(ParameterForm):
         self.kept = [] if self.network == CUSTOM else self._stage_forms(self.editor.custom, [])
 
     def _stage_forms(self, stages: Sequence[Stage], costs: Sequence[StageCosts]) -> list[StageForm]:
-        told = costs or [None] * len(stages)
+        told: list[StageCosts | None] = [*costs] or [None] * len(stages)
         return [
             StageForm(index, len(stages) - 1, stage, self.errors, costs)
             for index, (stage, costs) in enumerate(zip(stages, told, strict=True))

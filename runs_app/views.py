@@ -166,7 +166,7 @@ def _preview(
     chosen = next((choice for choice in choices if str(choice.run.pk) == weights), None)
     if chosen and not chosen.compatible:
         errors = {"initial_weights": f"The weights of “{chosen.run.name}” do not fit: {chosen.reason}", **errors}
-    form = forms.RunForm(defaults, values, errors, editor=editor, cost=estimate and estimate["cost"])
+    form = forms.RunForm(defaults, values, errors, editor=editor, cost=estimate["cost"] if estimate else None)
     texts = {name: field.default_text for name, field in form.fields.items()}
     return {
         "form": form, "estimate": estimate, "choices": choices, "chosen": chosen,
