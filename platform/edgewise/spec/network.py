@@ -119,11 +119,11 @@ class KerasLMUStage(BaseModel):
     activation: Nonlinearity = "relu"
 
 
-Stage = DenseStage | LMUStage | KerasLMUStage
-STAGE_KINDS: dict[str, type[Stage]] = {model.model_fields["kind"].default: model for model in get_args(Stage)}
+AnyStage = DenseStage | LMUStage | KerasLMUStage
+STAGE_KINDS: dict[str, type[AnyStage]] = {model.model_fields["kind"].default: model for model in get_args(AnyStage)}
 
 
-def _form_a_network(stages: list[Stage]) -> list[Stage]:
+def _form_a_network(stages: list[AnyStage]) -> list[AnyStage]:
     """Check what stages ask of each other; an error names the field to change, such as `2.residual`."""
     end = len(stages) - 1
     last = stages[end]
@@ -153,7 +153,7 @@ def _form_a_network(stages: list[Stage]) -> list[Stage]:
 
 
 Stages = Annotated[
-    list[Annotated[Stage, Field(discriminator="kind")]],
+    list[Annotated[AnyStage, Field(discriminator="kind")]],
     parameter(title="Stages", min_length=1, max_length=16, help="What the network computes, one after the other."),
     AfterValidator(_form_a_network),
 ]
@@ -235,12 +235,12 @@ class NetworkSpec(BaseModel):
         return NetworkCost.of(self.costs(num_features, num_labels), frames_per_second)
 
 
-def stage_width(stage: Stage) -> int:
+def stage_width(stage: AnyStage) -> int:
     """Values that a stage gives for each frame."""
     return stage.projection or stage.units if isinstance(stage, LMUStage) else stage.units
 
 
-def _stage_cost(stage: Stage, channels: int, period: int) -> StageCost:
+def _stage_cost(stage: AnyStage, channels: int, period: int) -> StageCost:
     """Cost of a stage that gets `channels` values at every `period`-th frame of the network's input."""
     if isinstance(stage, DenseStage):
         weights = channels * stage.units

@@ -8,7 +8,7 @@ from django.http import QueryDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgewise.spec.network import Activation, DenseStage, KerasLMUStage, LMUStage, NetworkSpec, Stage, stage_width
+from edgewise.spec.network import Activation, AnyStage, DenseStage, KerasLMUStage, LMUStage, NetworkSpec, stage_width
 from edgewise.spec.run import RunParameters
 from runs_app.forms import CUSTOM, NetworkEditor, RunForm
 
@@ -27,7 +27,7 @@ last_stages = st.builds(KerasLMUStage, **memories) | st.builds(LMUStage, **memor
 
 @st.composite
 def networks(draw: st.DrawFn) -> NetworkSpec:
-    stages: list[Stage] = []
+    stages: list[AnyStage] = []
     for _ in range(draw(st.integers(0, 4))):
         residual = bool(stages) and draw(st.booleans())
         given = st.just(stage_width(stages[-1])) if residual else projections
