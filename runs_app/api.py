@@ -1,4 +1,4 @@
-"""REST resources of projects and runs."""
+"""REST resources of projects, networks and runs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from django.urls import path
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
+from pydantic import RootModel
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.filters import OrderingFilter
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
+from rest_framework.views import APIView
 
 from datasets_app.models import Dataset
 from edgewise.api.authentication import user_of, workspace_of
@@ -27,10 +29,14 @@ from edgewise.api.naming import RenameSerializer, name_in
 from edgewise.errors import Invalid, NotFound
 from edgewise.jobs.models import LogLine
 from edgewise.jobs.presentation import snapshot
+from edgewise.spec.fields import declared
+from edgewise.spec.network import NETWORKS, NetworkSpec
 from runs_app import services
+from runs_app.costs import CostBreakdown, CostQuery, StagesQuery
 from runs_app.live import as_point, run_events
 from runs_app.models import Evaluation, Metric, Prediction, Project, Run
 
+PARAMETER_TYPES = {"integer": OpenApiTypes.INT, "number": OpenApiTypes.FLOAT, "object": OpenApiTypes.UUID}
 COLUMNS = ("series", "step", "loss", "accuracy", "learning_rate", "steps_per_second")
 
 
@@ -78,6 +84,50 @@ class ProjectResource(
     def perform_destroy(self, instance: Project) -> None:
         """Delete a project with its runs."""
         services.delete_project(instance)
+
+
+class NamedNetwork(NetworkSpec):
+    """A network that can be trained by its name, and its cost."""
+
+    device_cost: CostBreakdown
+
+
+class NamedNetworks(RootModel[dict[str, NamedNetwork]]):
+    """The networks that can be trained by name."""
+
+
+class Networks(APIView):
+    """The networks that can be trained by name."""
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter(item.name, PARAMETER_TYPES[item.type], description=item.help)
+            for item in declared(CostQuery)
+        ],
+        responses=NamedNetworks,
+    )
+    def get(self, request: Request) -> Response:
+        """Return each network's stages, defaults and text, and what it costs for a dataset or a number of labels."""
+        query = CostQuery.read(request.query_params.dict())
+        labels = _labels_of(request, query)
+        return Response(
+            {
+                name: {**spec.model_dump(), "device_cost": query.answer(spec, labels, spec.defaults).model_dump()}
+                for name, spec in NETWORKS.items()
+            }
+        )
+
+
+class CustomNetworkCost(APIView):
+    """What a custom network costs."""
+
+    @extend_schema(request=StagesQuery, responses=CostBreakdown)
+    def post(self, request: Request) -> Response:
+        """Return the cost of a list of stages, in total and part by part, without training anything."""
+        query = StagesQuery.read(request.data)
+        preferred = NETWORKS[services.DEFAULT_NETWORK].defaults
+        cost = query.answer(NetworkSpec(stages=query.stages), _labels_of(request, query), preferred)
+        return Response(cost.model_dump())
 
 
 class RunSerializer(serializers.ModelSerializer[Run]):
@@ -298,6 +348,13 @@ def _own(rows: QuerySet[Any], row_id: Any, what: str) -> Any:
     return row
 
 
+def _labels_of(request: Request, query: CostQuery) -> int:
+    if query.dataset is None:
+        return query.labels
+    dataset: Dataset = _own(Dataset.objects.filter(workspace=workspace_of(request)), query.dataset, "dataset")
+    return len(dataset.labels)
+
+
 def _csv(name: str, rows: Iterable[Iterable[Any]]) -> HttpResponse:
     response = HttpResponse(content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -308,4 +365,9 @@ def _csv(name: str, rows: Iterable[Iterable[Any]]) -> HttpResponse:
 router = SimpleRouter(trailing_slash=False)
 router.register("projects", ProjectResource, basename="project")
 router.register("runs", RunResource, basename="run")
-urlpatterns = [path("runs/<uuid:run_id>/events", run_events, name="run-events"), *router.urls]
+urlpatterns = [
+    path("networks", Networks.as_view(), name="networks"),
+    path("networks/cost", CustomNetworkCost.as_view(), name="network-cost"),
+    path("runs/<uuid:run_id>/events", run_events, name="run-events"),
+    *router.urls,
+]

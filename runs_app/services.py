@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -20,10 +21,12 @@ from edgewise.jobs.models import LogLine
 from edgewise.spec.fields import explain
 from edgewise.spec.network import NETWORKS
 from edgewise.spec.run import RunParameters
+from runs_app.costs import CostBreakdown
 from runs_app.models import Project, Run, Series
 
 LONGEST_NAME = 100
 POINTS_TO_ESTIMATE_FROM = 50
+DEFAULT_NETWORK = str(RunParameters.model_fields["network"].default)
 
 
 # --- projects ---------------------------------------------------------------------------------------------------------
@@ -169,11 +172,12 @@ def _files(folder: str) -> list[str]:
 # --- the form ---------------------------------------------------------------------------------------------------------
 
 
-def prefill_run(dataset: Dataset, network: Any = "kws-small") -> dict[str, Any]:
+def prefill_run(dataset: Dataset, network: Any = DEFAULT_NETWORK) -> dict[str, Any]:
     """Default parameters of a run on a dataset, with those that the network prefers."""
-    chosen = network if isinstance(network, str) and network in NETWORKS else "kws-small"
+    chosen = network if isinstance(network, str) and network in NETWORKS else DEFAULT_NETWORK
+    preferred = network.get("defaults") if isinstance(network, Mapping) else None
     defaults = RunParameters(network=chosen).model_dump(mode="json")
-    defaults |= NETWORKS[chosen].defaults
+    defaults |= preferred if isinstance(preferred, Mapping) else NETWORKS[chosen].defaults
     rate = dataset.recipe.sample_rate
     defaults["sample_rate"] = rate
     defaults["mel_upper_edge_hertz"] = min(defaults["mel_upper_edge_hertz"], rate / 2)
@@ -186,7 +190,7 @@ def validated(dataset: Dataset, parameters: Mapping[str, Any]) -> RunParameters:
     Raises:
         Invalid: says which are wrong, and why.
     """
-    defaults = prefill_run(dataset, parameters.get("network", "kws-small"))
+    defaults = prefill_run(dataset, parameters.get("network", DEFAULT_NETWORK))
     if "validation_interval" not in parameters:
         # A short run is validated too: the default must not exceed what the user chose.
         defaults["validation_interval"] = _at_most(parameters.get("steps"), defaults["validation_interval"])
@@ -226,18 +230,50 @@ def _at_most(steps: Any, interval: int) -> int:
         return interval
 
 
+@dataclass(frozen=True)
+class InitialWeights:
+    """An earlier run as the beginning of a new one."""
+
+    run: Run
+    reason: str = ""
+    """Why its weights do not fit; empty where they do."""
+    kept: list[str] = field(default_factory=list)
+    """Labels whose readout is taken over, as all else is."""
+    new: list[str] = field(default_factory=list)
+    """Labels whose readout begins anew."""
+
+    @property
+    def compatible(self) -> bool:
+        """Whether its weights fit."""
+        return not self.reason
+
+    @property
+    def keeps(self) -> str:
+        """What is kept, in one sentence."""
+        if not self.new:
+            return "Everything is kept."
+        return f"Everything is kept but the readout of {', '.join(self.new)}, which begins anew."
+
+
 def initial_weights_choices(
     workspace: Workspace, dataset: Dataset, network: Any, parameters: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """List earlier runs as initial weights: `run`, whether `compatible`, else the `reason`, and what it `keeps`."""
-    settings = validated(dataset, {**parameters, "network": network or parameters.get("network", "kws-small")})
+) -> list[InitialWeights]:
+    """List earlier runs as initial weights, first those that fit.
+
+    While the parameters are wrong nothing can be said about what fits: then all runs are listed as if they did.
+    """
+    try:
+        wanted = validated(dataset, {**parameters, "network": network or parameters.get("network", DEFAULT_NETWORK)})
+    except Invalid:
+        wanted = None
     runs = Run.objects.filter(workspace=workspace).exclude(weights_sha256="").order_by("-created_at")
     choices = []
     for run in runs.select_related("project"):
-        reason = _why_incompatible(run, settings)
-        keeps = "" if reason else _what_is_kept(run, dataset.labels)
-        choices.append({"run": run, "compatible": not reason, "reason": reason, "keeps": keeps})
-    return sorted(choices, key=lambda choice: not choice["compatible"])
+        reason = _why_incompatible(run, wanted) if wanted else ""
+        kept = [label for label in dataset.labels if label in run.labels]
+        new = [label for label in dataset.labels if label not in run.labels]
+        choices.append(InitialWeights(run, reason, kept, new))
+    return sorted(choices, key=lambda choice: not choice.compatible)
 
 
 def _why_incompatible(run: Run, settings: RunParameters) -> str:
@@ -245,36 +281,38 @@ def _why_incompatible(run: Run, settings: RunParameters) -> str:
         return "the run has not ended yet."
     if not run.weights_sha256:
         return "the run has no weights."
-    if run.settings.network_spec.stages != settings.network_spec.stages:
-        return f"its network is {_network_name(run.settings)}, not {_network_name(settings)}."
+    if different := _how_networks_differ(run.settings, settings):
+        return different
     before, after = run.settings.preprocessing.model_dump(), settings.preprocessing.model_dump()
     changed = [RunParameters.model_fields[name].title or name for name in after if before[name] != after[name]]
     return f"its audio preprocessing differs in {', '.join(changed)}." if changed else ""
 
 
-def _network_name(settings: RunParameters) -> str:
-    return settings.network if isinstance(settings.network, str) else "a custom network"
-
-
-def _what_is_kept(run: Run, labels: list[str]) -> str:
-    new = [label for label in labels if label not in run.labels]
-    if not new:
-        return "Everything is kept."
-    return f"Everything is kept but the readout of {', '.join(new)}, which begins anew."
+def _how_networks_differ(earlier: RunParameters, later: RunParameters) -> str:
+    before, after = earlier.network_spec.stages, later.network_spec.stages
+    if before == after:
+        return ""
+    if isinstance(earlier.network, str) and isinstance(later.network, str):
+        return f"its network is {earlier.network}, not {later.network}."
+    if len(before) != len(after):
+        return f"its network has {len(before)} stages, not {len(after)}."
+    changed = [str(number) for number, (one, other) in enumerate(zip(before, after, strict=True), 1) if one != other]
+    return f"its network differs in stage {', '.join(changed)}."
 
 
 def estimate(dataset: Dataset, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Say what a network costs on a device, and how long its training will take where earlier runs tell."""
     settings = validated(dataset, parameters)
-    features = settings.preprocessing.num_features
-    cost = settings.network_spec.cost(features, len(dataset.labels), 1000 / settings.window_stride_ms)
     speed = _steps_per_second(dataset, settings)
+    cost = CostBreakdown.of(
+        settings.network_spec,
+        features=settings.preprocessing.num_features,
+        labels=len(dataset.labels),
+        window_stride_ms=settings.window_stride_ms,
+    )
     return {
         "labels": dataset.labels,
-        "parameters": cost.parameters,
-        "macs_per_second": cost.macs_per_second,
-        "int8_bytes": cost.int8_bytes,
-        "state_bytes": cost.state_bytes,
+        "cost": cost,
         "expected_seconds": settings.steps / speed if speed else None,
     }
 

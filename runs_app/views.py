@@ -104,15 +104,18 @@ def new_run(request: HttpRequest) -> HttpResponse:
     if not datasets:
         return render(request, "runs/no_dataset.html", {"project": project})
     origin = queries.find_run(workspace, request.GET.get("from", ""))
-    weights = given.get("weights", "")
+    weights = given.get("initial_weights", "")
     dataset = _dataset(datasets, given.get("dataset", "") or (str(origin.dataset_id) if origin else ""))
-    name, values, error = "", dict(origin.parameters) if origin else {}, None
+    name, values, error, editor = "", dict(origin.parameters) if origin else {}, None, None
     if origin:
         name, weights = f"{origin.name} copy", str(origin.initial_weights_id or "")
     elif (source := queries.find_run(workspace, weights)) and request.method == "GET":
         dataset, values = source.dataset, {"network": source.parameters["network"]}
     if request.method == "POST":
-        name, values = request.POST.get("name", ""), forms.read_run(request.POST)
+        editor = forms.NetworkEditor.read(request.POST)
+        name, values = request.POST.get("name", ""), forms.read_run(request.POST, editor)
+    # Without scripts a button of the editor sends the whole form, which comes back with the change made.
+    if request.method == "POST" and "change" not in request.POST:
         try:
             run = services.create_run(
                 workspace=workspace, user=user_of(request), project=project, name=name, dataset=dataset,
@@ -124,7 +127,7 @@ def new_run(request: HttpRequest) -> HttpResponse:
             return go(request, "runs:progress", run.pk)
     context = {
         "project": project, "datasets": datasets, "dataset": dataset, "name": name, "weights": weights, "error": error,
-        **_preview(request, dataset, values, weights, error.fields if error else {}),
+        **_preview(request, dataset, values, weights, editor, error.fields if error else {}),
     }  # fmt: skip
     return render(request, "runs/new.html", context, status=error.status if error else 200)
 
@@ -135,29 +138,39 @@ def preview(request: HttpRequest) -> HttpResponse:
     """Draw what a run will cost while it is being configured, and what is wrong so far."""
     datasets = queries.datasets(workspace_of(request))
     dataset = _dataset(datasets, request.POST.get("dataset", ""))
-    weights = request.POST.get("weights", "")
-    context = _preview(request, dataset, forms.read_run(request.POST), weights, {})
-    return render(request, "runs/preview.html", {**context, "live": True, "weights": weights})
+    weights = request.POST.get("initial_weights", "")
+    editor = forms.NetworkEditor.read(request.POST)
+    context = _preview(request, dataset, forms.read_run(request.POST, editor), weights, editor, {})
+    redraw = "change" in request.POST or request.POST.get("network.drawn") != editor.drawn
+    return render(request, "runs/preview.html", {**context, "live": True, "redraw": redraw, "weights": weights})
 
 
 def _preview(
-    request: HttpRequest, dataset: Dataset, values: dict[str, Any], weights: str, errors: dict[str, str]
+    request: HttpRequest,
+    dataset: Dataset,
+    values: dict[str, Any],
+    weights: str,
+    editor: forms.NetworkEditor | None,
+    errors: dict[str, str],
 ) -> dict[str, Any]:
     """The form with its defaults for this dataset and network, its cost, and the weights to start from."""
     network = values.get("network", "")
     defaults = services.prefill_run(dataset, network) if network else services.prefill_run(dataset)
     parameters = {**defaults, **values}
-    estimate, choices = None, []
+    estimate = None
     try:
         estimate = services.estimate(dataset, parameters)
-        choices = services.initial_weights_choices(workspace_of(request), dataset, network, parameters)
     except Invalid as error:
         errors = {**error.fields, **errors}
-    form = forms.RunForm(defaults, values, errors)
+    choices = services.initial_weights_choices(workspace_of(request), dataset, network, parameters)
+    chosen = next((choice for choice in choices if str(choice.run.pk) == weights), None)
+    if chosen and not chosen.compatible:
+        errors = {"initial_weights": f"The weights of “{chosen.run.name}” do not fit: {chosen.reason}", **errors}
+    form = forms.RunForm(defaults, values, errors, editor=editor, cost=estimate["cost"] if estimate else None)
     texts = {name: field.default_text for name, field in form.fields.items()}
-    chosen = next((choice for choice in choices if str(choice["run"].pk) == weights), None)
     return {
         "form": form, "estimate": estimate, "choices": choices, "chosen": chosen,
+        "unfit": [choice for choice in choices if not choice.compatible and choice != chosen],
         "state": {"errors": errors, "defaults": texts},
     }  # fmt: skip
 
@@ -171,7 +184,7 @@ def _weights(request: HttpRequest, wanted: str) -> Run | None:
         return None
     run = queries.find_run(workspace_of(request), wanted)
     if run is None:
-        raise Invalid({"weights": "The run for the initial weights does not exist any more; choose another."})
+        raise Invalid({"initial_weights": "The run for the initial weights does not exist any more; choose another."})
     return run
 
 

@@ -19,6 +19,13 @@ def network_name(run: Run) -> str:
 
 
 @register.filter
+def share(part: float, whole: float) -> str:
+    """Write how large a part is of the whole."""
+    percentage = 100 * part / whole
+    return f"{percentage:.0f} %" if percentage >= 1 else "< 1 %"
+
+
+@register.filter
 def audio_address(prediction: Prediction) -> str:
     """Where to hear what was heard: of a recording of noise only a stretch was."""
     clip = prediction.clip

@@ -21,7 +21,6 @@ urlpatterns = [
     path("", include("deploy_app.api")),
     path("me", views.Me.as_view(), name="me"),
     path("parameters", views.Parameters.as_view(), name="parameters"),
-    path("networks", views.Networks.as_view(), name="networks"),
     path("events", workspace_events, name="events"),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
     path("docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),

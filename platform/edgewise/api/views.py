@@ -1,4 +1,4 @@
-"""Resources of the platform itself: who asks, tokens, workers, parameters and networks."""
+"""Resources of the platform itself: who asks, tokens, workers and parameters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from edgewise.api.authentication import user_of, workspace_of
 from edgewise.jobs.models import WorkerHeartbeat
 from edgewise.spec.dataset import DatasetParameters
 from edgewise.spec.fields import declared
-from edgewise.spec.network import NETWORKS
 from edgewise.spec.run import RunParameters
 
 
@@ -137,12 +136,3 @@ class Parameters(APIView):
         return Response(
             {name: [dataclasses.asdict(item) for item in declared(model)] for name, model in models.items()}
         )
-
-
-class Networks(APIView):
-    """The networks that can be trained by name."""
-
-    @extend_schema(responses={200: dict[str, dict[str, Any]]})
-    def get(self, request: Request) -> Response:
-        """Return each network's stages, defaults and text."""
-        return Response({name: spec.model_dump() for name, spec in NETWORKS.items()})

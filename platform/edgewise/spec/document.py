@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from edgewise.spec.dataset import DatasetParameters
 from edgewise.spec.fields import Parameter, declared
-from edgewise.spec.network import NETWORKS
+from edgewise.spec.network import NETWORKS, STAGE_KINDS
 from edgewise.spec.run import RunParameters
 
 TARGET = Path(__file__).resolve().parents[3] / "docs" / "parameters.md"
@@ -26,7 +26,7 @@ the last table lists them.
 
 def render() -> str:
     """Return the document's text."""
-    parts = [HEAD, *_tables("Dataset", DatasetParameters), *_tables("Run", RunParameters), _networks()]
+    parts = [HEAD, *_tables("Dataset", DatasetParameters), *_tables("Run", RunParameters), _networks(), *_stages()]
     return "\n".join(parts)
 
 
@@ -34,8 +34,12 @@ def _tables(title: str, model: type[BaseModel]) -> Iterator[str]:
     yield f"## {title}\n"
     items = sorted(declared(model), key=lambda item: item.group)
     for group, members in groupby(items, key=lambda item: item.group):
-        rows = "\n".join(_row(item) for item in members)
-        yield f"### {group}\n\n| name | default | allowed | meaning |\n|---|---|---|---|\n{rows}\n"
+        yield f"### {group}\n\n{_table(members)}"
+
+
+def _table(items: Iterable[Parameter]) -> str:
+    rows = "\n".join(_row(item) for item in items)
+    return f"| name | default | allowed | meaning |\n|---|---|---|---|\n{rows}\n"
 
 
 def _row(item: Parameter) -> str:
@@ -57,6 +61,17 @@ def _networks() -> str:
         for name, spec in NETWORKS.items()
     )
     return f"## Networks\n\n| name | when to choose it | defaults of its own |\n|---|---|---|\n{rows}\n"
+
+
+def _stages() -> Iterator[str]:
+    yield (
+        "## Stages of a network\n\n"
+        "A custom network is an object with `stages`: a list of 1 to 16 objects, each with its `kind` and the fields "
+        "below.\n"
+    )
+    for model in STAGE_KINDS.values():
+        kind, *fields = declared(model)
+        yield f"### `{kind.default}`\n\n{kind.help}\n\n{_table(fields)}"
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args, get_origin
 
 import annotated_types
@@ -17,7 +17,7 @@ def parameter(
     *,
     title: str,
     help: str,
-    group: str,
+    group: str = "",
     unit: str = "",
     advanced: bool = False,
     choices: Mapping[str, str] | None = None,
@@ -25,15 +25,19 @@ def parameter(
 ) -> Any:
     """Declare one parameter.
 
-    `help` is the sentence that the tooltip shows; `group` the heading it stands under; `advanced` folds it away;
-    `choices` maps each value of a `Literal` to its label; `bounds` are pydantic's own (`ge`, `le`, `min_length`, …).
+    `help` is the sentence that the tooltip shows; `group` the heading it stands under, where there are headings;
+    `advanced` folds it away; `choices` maps each value of a `Literal` to its label; `bounds` are pydantic's own (`ge`,
+    `le`, `min_length`, …).
     """
     extra: dict[str, Any] = {"unit": unit, "group": group, "advanced": advanced, "choices": dict(choices or {})}
     return Field(default, title=title, description=help, json_schema_extra=extra, **bounds)
 
 
 def wrong(name: str, message: str) -> PydanticCustomError:
-    """Error of a rule over several parameters, to be shown beside the parameter `name`."""
+    """Error of a rule over several parameters, to be shown beside the parameter `name`.
+
+    Where a validator sees a part of a model only, `name` is seen from there: `2.stride` in a list of stages.
+    """
     return PydanticCustomError("rule", "{message}", {"parameter": name, "message": message})
 
 
@@ -61,14 +65,60 @@ def declared(model: type[BaseModel]) -> list[Parameter]:
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> dict[str, str]:
-    """Turn pydantic's errors into one sentence for each parameter: what is wrong, and what would be right."""
-    by_name = {item.name: item for item in declared(model)}
+    """Turn pydantic's errors into one sentence for each parameter: what is wrong, and what would be right.
+
+    A parameter of a model within `model` is named by its path: `network.stages.2.stride`.
+    """
     messages: dict[str, str] = {}
     for problem in error.errors():
-        name = str(problem["loc"][0]) if problem["loc"] else str(problem.get("ctx", {}).get("parameter", ""))
-        if name not in messages:
-            messages[name] = _sentence(by_name.get(name), dict(problem))
+        name, item = _locate(dict(problem), model)
+        messages.setdefault(name, _sentence(item, dict(problem)))
     return messages
+
+
+def _locate(problem: dict[str, Any], model: type[BaseModel]) -> tuple[str, Parameter | None]:
+    """Follow pydantic's location of a problem: the dotted name of the parameter, and its declaration.
+
+    The location holds the tags of unions, too. They say which model is meant and are no part of the name.
+    """
+    context = problem.get("ctx", {})
+    steps = [str(step) for step in problem["loc"]]
+    if problem["type"] == "rule":
+        steps += context["parameter"].split(".")
+    if problem["type"].startswith("union_tag_"):
+        steps.append(context["discriminator"].strip("'"))
+    name, item, models = [], None, [model]
+    for step in steps:
+        fields = [candidate.model_fields[step] for candidate in models if step in candidate.model_fields]
+        if fields:
+            name.append(step)
+            item = _describe_alternatives(step, fields)
+            models = [found for field in fields for found in _models_in(field.annotation)]
+        elif step.isdecimal():
+            name.append(step)
+        else:
+            models = [candidate for candidate in models if _has_tag(candidate, step)] or models
+    if problem["type"] == "extra_forbidden":
+        return ".".join([*name, steps[-1]]), None
+    return ".".join(name), item
+
+
+def _has_tag(model: type[BaseModel], tag: str) -> bool:
+    return any(field.default == tag for field in model.model_fields.values())
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
+
+
+def _describe_alternatives(name: str, fields: list[FieldInfo]) -> Parameter | None:
+    """Describe a field that several models of a union have: a choice may take what any of them takes."""
+    found = [_describe(name, field) for field in fields if field.title]
+    if not found:
+        return None
+    return replace(found[0], choices={value: label for item in found for value, label in item.choices.items()})
 
 
 def _describe(name: str, field: FieldInfo) -> Parameter:
@@ -110,11 +160,11 @@ def _sentence(item: Parameter | None, problem: dict[str, Any]) -> str:
     message = str(problem["msg"]).removeprefix("Value error, ")
     if item is None:
         return "There is no such parameter." if problem["type"] == "extra_forbidden" else message
-    if problem["type"] == "missing":
+    if problem["type"] in ("missing", "union_tag_not_found"):
         return f"{item.title} is missing."
-    if problem["type"] in ("value_error", "rule"):
+    if problem["type"] in ("value_error", "rule", "network"):
         return message
-    given = problem.get("input")
+    given = problem["ctx"]["tag"] if problem["type"] == "union_tag_invalid" else problem.get("input")
     return (
         f"{item.title} must be {_allowed(item)}; {given!r} is not." if _allowed(item) else f"{item.title}: {message}."
     )

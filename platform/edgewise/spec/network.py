@@ -7,23 +7,58 @@ both forms.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Annotated, Any, Literal
+from itertools import accumulate, pairwise
+from operator import mul
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from edgewise.spec.fields import parameter, wrong
 
 Activation = Literal["linear", "relu", "sigmoid", "softmax", "swish"]
+
+# Fields that several kinds of stages share. Their defaults are where a stage begins that somebody adds to a network.
+Units = Annotated[
+    int, parameter(title="Units", ge=1, le=4096, help="Values that the dense layer computes for each frame.")
+]
+Nonlinearity = Annotated[
+    Activation,
+    parameter(
+        title="Activation",
+        choices={name: name for name in get_args(Activation)},
+        help="Function that is applied to each value of the dense layer.",
+    ),
+]
+Order = Annotated[
+    int,
+    parameter(
+        title="Order",
+        ge=1,
+        le=64,
+        help="Legendre coefficients that the memory keeps of each channel. More of them follow faster changes and cost "
+        "as much more weights.",
+    ),
+]
+Theta = Annotated[
+    float,
+    parameter(title="Theta", unit="frames", ge=1, le=4096, help="Length of the memory, in frames of its input."),
+]
 
 
 class DenseStage(BaseModel):
     """A dense layer applied to each frame, batch-normalised before its activation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    kind: Literal["dense"] = "dense"
-    units: int = Field(ge=1, le=4096)
-    activation: Activation = "relu"
+    kind: Literal["dense"] = parameter(
+        "dense",
+        title="Kind",
+        choices={"dense": "Dense"},
+        help="A dense layer that looks at one frame at a time, batch-normalised before its activation.",
+    )
+    units: Units = 32
+    activation: Nonlinearity = "relu"
 
 
 class LMUStage(BaseModel):
@@ -35,28 +70,93 @@ class LMUStage(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    kind: Literal["lmu"] = "lmu"
-    order: int = Field(ge=1, le=64)
-    theta: float = Field(ge=1, le=4096, description="Length of the memory, in frames of the stage's input.")
-    units: int = Field(ge=1, le=4096)
-    activation: Activation = "relu"
-    projection: int = Field(0, ge=0, le=4096)
-    residual: bool = False
-    stride: int = Field(1, ge=1, le=16)
+    kind: Literal["lmu"] = parameter(
+        "lmu",
+        title="Kind",
+        choices={"lmu": "LMU"},
+        help="A Legendre memory of each channel, read by a dense layer that is batch-normalised before its activation.",
+    )
+    order: Order = 6
+    theta: Theta = 12
+    units: Units = 64
+    activation: Nonlinearity = "relu"
+    projection: int = parameter(
+        0,
+        title="Projection",
+        ge=0,
+        le=4096,
+        help="Values that a second dense layer, without activation, makes of the units for the next stage; 0 leaves it "
+        "out.",
+    )
+    stride: int = parameter(
+        1,
+        title="Stride",
+        ge=1,
+        le=16,
+        help="The stage gives a value at every so many of its input's frames; what follows works less often.",
+    )
+    residual: bool = parameter(
+        False,
+        title="Residual",
+        help="Add the stage's input to its output. Both must have as many values.",
+    )
 
 
 class KerasLMUStage(BaseModel):
     """`keras_lmu.LMU` with a dense hidden cell and no recurrent connections, as its authors publish it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    kind: Literal["keras-lmu"] = "keras-lmu"
-    order: int = Field(ge=1, le=64)
-    theta: float = Field(ge=1, le=4096, description="Length of the memory, in frames.")
-    units: int = Field(ge=1, le=4096)
-    activation: Activation = "relu"
+    kind: Literal["keras-lmu"] = parameter(
+        "keras-lmu",
+        title="Kind",
+        choices={"keras-lmu": "keras-lmu"},
+        help="The LMU layer of keras-lmu, to compare with. It trains several times slower, and its licence is not free "
+        "for every purpose.",
+    )
+    order: Order = 6
+    theta: Theta = 12
+    units: Units = 64
+    activation: Nonlinearity = "relu"
 
 
-Stage = Annotated[DenseStage | LMUStage | KerasLMUStage, Field(discriminator="kind")]
+AnyStage = DenseStage | LMUStage | KerasLMUStage
+STAGE_KINDS: dict[str, type[AnyStage]] = {model.model_fields["kind"].default: model for model in get_args(AnyStage)}
+
+
+def _form_a_network(stages: list[AnyStage]) -> list[AnyStage]:
+    """Check what stages ask of each other; an error names the field to change, such as `2.residual`."""
+    end = len(stages) - 1
+    last = stages[end]
+    if isinstance(last, DenseStage):
+        raise wrong(f"{end}.kind", "The last stage must be an LMU: it is what sums up the clip.")
+    if isinstance(last, LMUStage) and (last.stride > 1 or last.residual):
+        raise wrong(
+            f"{end}.{'stride' if last.stride > 1 else 'residual'}",
+            "The last stage is read once, at the end of the clip: it has no stride and no residual.",
+        )
+    if isinstance(stages[0], LMUStage) and stages[0].residual:
+        raise wrong(
+            "0.residual",
+            "The first stage cannot be residual: it takes features, and their number is no part of a network.",
+        )
+    for index, (before, stage) in enumerate(pairwise(stages), start=1):
+        if isinstance(before, KerasLMUStage):
+            raise wrong(f"{index - 1}.kind", "A keras-lmu stage can only be the last one.")
+        taken, given = stage_width(before), stage_width(stage)
+        if isinstance(stage, LMUStage) and stage.residual and taken != given:
+            raise wrong(
+                f"{index}.residual",
+                f"A residual stage must give as many values as it takes: {taken}, not {given}. Set its "
+                f"{'projection' if stage.projection else 'units'} to {taken}, or switch residual off.",
+            )
+    return stages
+
+
+Stages = Annotated[
+    list[Annotated[AnyStage, Field(discriminator="kind")]],
+    parameter(title="Stages", min_length=1, max_length=16, help="What the network computes, one after the other."),
+    AfterValidator(_form_a_network),
+]
 
 
 @dataclass(frozen=True)
@@ -80,7 +180,7 @@ class StageCost:
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """What a network costs on a device, features excluded."""
+    """What a network, or a part of one, costs on a device, features excluded."""
 
     parameters: int
     macs_per_second: float
@@ -89,6 +189,17 @@ class NetworkCost:
     int8_bytes: int
     """Bytes of int8 weights and memory constants, with int32 biases counted as four."""
 
+    @classmethod
+    def of(cls, stages: Iterable[StageCost], frames_per_second: float) -> NetworkCost:
+        """Add up what stages cost at this many frames of the network's input per second."""
+        costs = list(stages)
+        return cls(
+            parameters=sum(cost.parameters for cost in costs),
+            macs_per_second=frames_per_second * sum(cost.macs for cost in costs),
+            state_bytes=sum(cost.state for cost in costs),
+            int8_bytes=sum(cost.weights + 4 * cost.biases + cost.constants for cost in costs),
+        )
+
 
 class NetworkSpec(BaseModel):
     """A network: its stages, and the defaults that go with it."""
@@ -96,28 +207,13 @@ class NetworkSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     title: str = "Custom"
     summary: str = ""
-    stages: list[Stage] = Field(min_length=1, max_length=16)
+    stages: Stages
     defaults: dict[str, Any] = Field(default_factory=dict, description="Run parameters that this network prefers.")
     notice: str = ""
 
-    @model_validator(mode="after")
-    def _ends_in_a_memory(self) -> NetworkSpec:
-        last = self.stages[-1]
-        if isinstance(last, DenseStage):
-            raise ValueError("The last stage must be an LMU: it is what sums up the clip.")
-        if isinstance(last, LMUStage) and (last.stride > 1 or last.residual):
-            raise ValueError("The last stage is read once, at the end of the clip: it has no stride and no residual.")
-        if isinstance(self.stages[0], LMUStage) and self.stages[0].residual:
-            raise ValueError(
-                "The first stage cannot be residual: it takes features, and their number is no part of a network."
-            )
-        if any(isinstance(stage, KerasLMUStage) for stage in self.stages[:-1]):
-            raise ValueError("A keras-lmu stage can only be the last one.")
-        for before, stage in pairwise(self.stages):
-            taken, given = stage_width(before), stage_width(stage)
-            if isinstance(stage, LMUStage) and stage.residual and taken != given:
-                raise ValueError(f"A residual stage must give as many values as it takes: {taken}, not {given}.")
-        return self
+    def periods(self) -> list[int]:
+        """Frames of the network's input for each frame that a stage takes; the last item is the readout's."""
+        return list(accumulate((getattr(stage, "stride", 1) for stage in self.stages), mul, initial=1))
 
     def costs(self, num_features: int, num_labels: int) -> Iterator[StageCost]:
         """Cost of the input's normalisation, of each stage, and of the readout.
@@ -127,30 +223,24 @@ class NetworkSpec(BaseModel):
             num_labels: scores.
         """
         yield StageCost(weights=num_features, biases=num_features, macs=num_features, state=0, constants=0)
-        channels, period = num_features, 1
-        for stage in self.stages:
+        channels, periods = num_features, self.periods()
+        for stage, period in zip(self.stages, periods, strict=False):
             yield _stage_cost(stage, channels, period)
-            channels, period = stage_width(stage), period * getattr(stage, "stride", 1)
+            channels = stage_width(stage)
         readout = channels * num_labels
-        yield StageCost(weights=readout, biases=num_labels, macs=readout / period, state=0, constants=0)
+        yield StageCost(weights=readout, biases=num_labels, macs=readout / periods[-1], state=0, constants=0)
 
     def cost(self, num_features: int, num_labels: int, frames_per_second: float) -> NetworkCost:
         """Cost of the whole network."""
-        costs = list(self.costs(num_features, num_labels))
-        return NetworkCost(
-            parameters=sum(cost.parameters for cost in costs),
-            macs_per_second=frames_per_second * sum(cost.macs for cost in costs),
-            state_bytes=sum(cost.state for cost in costs),
-            int8_bytes=sum(cost.weights + 4 * cost.biases + cost.constants for cost in costs),
-        )
+        return NetworkCost.of(self.costs(num_features, num_labels), frames_per_second)
 
 
-def stage_width(stage: DenseStage | LMUStage | KerasLMUStage) -> int:
+def stage_width(stage: AnyStage) -> int:
     """Values that a stage gives for each frame."""
     return stage.projection or stage.units if isinstance(stage, LMUStage) else stage.units
 
 
-def _stage_cost(stage: DenseStage | LMUStage | KerasLMUStage, channels: int, period: int) -> StageCost:
+def _stage_cost(stage: AnyStage, channels: int, period: int) -> StageCost:
     """Cost of a stage that gets `channels` values at every `period`-th frame of the network's input."""
     if isinstance(stage, DenseStage):
         weights = channels * stage.units

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Tag, field_validator, model_validator
 
 from edgewise.spec.fields import parameter, wrong
 from edgewise.spec.network import NETWORKS, NetworkSpec
@@ -191,12 +192,29 @@ class Augmentation(BaseModel):
         return self
 
 
+def _named_or_custom(network: Any) -> str | None:
+    """Tell which kind of network is meant, so that a mistake in a custom one is not taken for an unknown name."""
+    if isinstance(network, str):
+        return "named"
+    return "custom" if isinstance(network, Mapping | NetworkSpec) else None
+
+
+Network = Annotated[
+    Annotated[str, Tag("named")] | Annotated[NetworkSpec, Tag("custom")],
+    Discriminator(
+        _named_or_custom,
+        custom_error_type="network",
+        custom_error_message="The network must be the name of one, or an object with its `stages`.",
+    ),
+]
+
+
 class TrainingParameters(BaseModel):
     """The optimisation itself."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    network: str | NetworkSpec = parameter(
+    network: Network = parameter(
         "kws-small",
         title="Network",
         group="General",

@@ -7,7 +7,7 @@ models do, in the service that the API calls too, so that a page and the API giv
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.http import QueryDict
@@ -54,6 +54,11 @@ class BoundParameter:
         return f"{self.parameter.help}\nDefault: {self._with_unit(self.default)}"
 
     @property
+    def tooltip_with_bounds(self) -> str:
+        """The same with the bounds, for a field that has no room for them beside it."""
+        return f"{self.tooltip}\nAllowed: {self.bounds}" if self.bounds else self.tooltip
+
+    @property
     def shown(self) -> str:
         """The value as people read it, with its unit."""
         return self._with_unit(self.value)
@@ -84,7 +89,11 @@ class Group:
 
 
 class ParameterForm:
-    """The parameters of `model`, bound to values and errors."""
+    """The parameters of `model`, bound to values and errors.
+
+    The names of its fields begin with `prefix`, as those of the errors do that `edgewise.spec.fields.explain` gives for
+    a model within another: `network.stages.0.`. Values go without it.
+    """
 
     def __init__(
         self,
@@ -94,6 +103,7 @@ class ParameterForm:
         defaults: Mapping[str, Any] | None = None,
         errors: Mapping[str, str] | None = None,
         without: Collection[str] = (),
+        prefix: str = "",
     ) -> None:
         preferred, wrong = defaults or {}, errors or {}
         self.fields: dict[str, BoundParameter] = {}
@@ -101,7 +111,8 @@ class ParameterForm:
             if item.name not in without:
                 default = preferred.get(item.name, item.default)
                 value = values.get(item.name, default)
-                self.fields[item.name] = BoundParameter(item, value, default, wrong.get(item.name, ""))
+                named = replace(item, name=prefix + item.name)
+                self.fields[item.name] = BoundParameter(named, value, default, wrong.get(named.name, ""))
 
     def __getitem__(self, name: str) -> BoundParameter:
         return self.fields[name]
@@ -115,18 +126,21 @@ class ParameterForm:
         yield from groups.values()
 
 
-def read(model: type[BaseModel], posted: QueryDict, *, without: Collection[str] = ()) -> dict[str, Any]:
+def read(
+    model: type[BaseModel], posted: QueryDict, *, without: Collection[str] = (), prefix: str = ""
+) -> dict[str, Any]:
     """Take the parameters of `model` from a posted form, as they were typed; fields that it lacks are left out."""
     values: dict[str, Any] = {}
     for item in declared(model):
+        name = prefix + item.name
         if item.name in without:
             continue
         if item.type == "list":
-            values[item.name] = posted.getlist(item.name)
+            values[item.name] = posted.getlist(name)
         elif item.type == "boolean":
-            values[item.name] = item.name in posted
-        elif item.name in posted:
-            values[item.name] = posted.get(item.name, "").strip()
+            values[item.name] = name in posted
+        elif name in posted:
+            values[item.name] = posted.get(name, "").strip()
     return values
 
 

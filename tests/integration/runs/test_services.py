@@ -14,6 +14,7 @@ from edgewise.accounts.models import User, Workspace
 from edgewise.errors import Conflict, Invalid, NotFound, QueueFull
 from edgewise.jobs.models import LogLine, Outbox, State
 from edgewise.jobs.services import write_log
+from edgewise.spec.network import NETWORKS
 from runs_app import services
 from runs_app.models import Metric, Project, Run, Series
 from tests.integration.runs.conftest import make_dataset
@@ -110,20 +111,25 @@ def test_the_list_says_what_each_run_would_give(
     other = make_dataset(alice, "Other words", ["up", "house"])
     optimize("waiting")
     same = services.initial_weights_choices(workspace, dataset, "kws-small", {})
-    assert [(choice["run"], choice["compatible"], choice["keeps"]) for choice in same] == [
+    assert [(choice.run, choice.compatible, choice.keeps) for choice in same] == [
         (trained, True, "Everything is kept.")
     ]
     fewer = services.initial_weights_choices(workspace, other, "kws-small", {})
-    assert "the readout of house" in fewer[0]["keeps"]
+    assert "the readout of house" in fewer[0].keeps
+    assert (fewer[0].kept, fewer[0].new) == (["<silence>", "<unknown>", "up"], ["house"])
     wrong = services.initial_weights_choices(workspace, dataset, "kws-medium", {})
-    assert not wrong[0]["compatible"]
-    assert "kws-medium" in wrong[0]["reason"]
+    assert not wrong[0].compatible
+    assert "kws-medium" in wrong[0].reason
+    stages = [stage.model_dump() for stage in NETWORKS["kws-small"].stages]
+    stages[1]["order"] += 1
+    changed = services.initial_weights_choices(workspace, dataset, {"stages": stages}, {})
+    assert changed[0].reason == "its network differs in stage 2."
 
 
 def test_the_estimate_learns_from_earlier_runs(trained: Run, dataset: Dataset) -> None:
     before = services.estimate(dataset, {"steps": 1000})
     assert before["expected_seconds"] is None
-    assert before["int8_bytes"] <= 25_000
+    assert before["cost"].total.int8_bytes <= 25_000
     Metric.objects.create(run=trained, series=Series.TRAINING, step=50, loss=1, accuracy=0.5, steps_per_second=20)
     assert services.estimate(dataset, {"steps": 1000})["expected_seconds"] == 50
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -161,6 +162,13 @@ def sparkline(values: Sequence[float] | None) -> SafeString | str:
 def field_error(fields: dict[str, str] | str, name: str) -> str:
     """Find the error of one field; a form without errors has none."""
     return fields.get(name, "") if isinstance(fields, dict) else ""
+
+
+@register.filter
+def stage_number(name: str) -> str:
+    """Say to which stage of a network a field belongs; other fields need no such words."""
+    found = re.fullmatch(r"network\.stages\.(\d+)\..+", name)
+    return f"Stage {int(found[1]) + 1}: " if found else ""
 
 
 @register.filter
