@@ -118,3 +118,26 @@ def memory_step(memory: Any, inputs: Any, transition: Any, column: Any) -> Any:
     before = ops.reshape(memory, (-1, channels, order))
     after = ops.matmul(before, ops.transpose(transition)) + inputs[:, :, None] * column
     return ops.reshape(after, (-1, channels * order))
+
+
+class HiddenCell(keras.layers.Layer):  # type: ignore[misc]
+    """One step of a hidden state: h[t] = f(z[t] + W h[t-1]), where z holds what input and memory bring.
+
+    With z[t] = W_x x[t] + W_m m[t] this is the hidden state of the LMU (Voelker, Kajić & Eliasmith 2019).
+    A cell for `keras.layers.RNN`: (batch, units), [(batch, units)] → the same.
+    """
+
+    def __init__(self, units: int, activation: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.state_size = self.output_size = units
+        self.activation = keras.activations.get(activation)
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Make W, orthogonal at first, so that neither state nor gradient vanishes in a clip."""
+        shape = (self.state_size, self.state_size)
+        self.recurrent_kernel = self.add_weight(shape=shape, initializer="orthogonal", name="recurrent_kernel")
+
+    def call(self, inputs: Any, states: Sequence[Any], training: bool | None = None) -> tuple[Any, list[Any]]:
+        """Return the next state, as output and as state."""
+        hidden = self.activation(inputs + ops.matmul(states[0], self.recurrent_kernel))
+        return hidden, [hidden]

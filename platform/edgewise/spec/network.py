@@ -45,6 +45,23 @@ class LMUStage(BaseModel):
     stride: int = Field(1, ge=1, le=16)
 
 
+class RecurrentLMUStage(BaseModel):
+    """A Legendre memory of each input channel, and a hidden state that reads it, the input and itself.
+
+    h[t] = activation(W_x x[t] + W_m m[t] + W_h h[t-1]) with `units` values, as in the LMU of Voelker, Kajić & Eliasmith
+    2019, but the memory m takes the input as it is, so that it can be computed for a whole clip at once. W_x x + W_m m
+    is batch-normalised. It trains more slowly than an `LMUStage`, whose frames do not wait for each other; the last one
+    of a network is read at its last frame alone.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: Literal["lmu-recurrent"] = "lmu-recurrent"
+    order: int = Field(ge=1, le=64)
+    theta: float = Field(ge=1, le=4096, description="Length of the memory, in frames of the stage's input.")
+    units: int = Field(ge=1, le=4096)
+    activation: Activation = "relu"
+
+
 class KerasLMUStage(BaseModel):
     """`keras_lmu.LMU` with a dense hidden cell and no recurrent connections, as its authors publish it."""
 
@@ -56,7 +73,8 @@ class KerasLMUStage(BaseModel):
     activation: Activation = "relu"
 
 
-Stage = Annotated[DenseStage | LMUStage | KerasLMUStage, Field(discriminator="kind")]
+AnyStage = DenseStage | LMUStage | RecurrentLMUStage | KerasLMUStage
+Stage = Annotated[AnyStage, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)
@@ -145,18 +163,22 @@ class NetworkSpec(BaseModel):
         )
 
 
-def stage_width(stage: DenseStage | LMUStage | KerasLMUStage) -> int:
+def stage_width(stage: AnyStage) -> int:
     """Values that a stage gives for each frame."""
     return stage.projection or stage.units if isinstance(stage, LMUStage) else stage.units
 
 
-def _stage_cost(stage: DenseStage | LMUStage | KerasLMUStage, channels: int, period: int) -> StageCost:
+def _stage_cost(stage: AnyStage, channels: int, period: int) -> StageCost:
     """Cost of a stage that gets `channels` values at every `period`-th frame of the network's input."""
     if isinstance(stage, DenseStage):
         weights = channels * stage.units
         return StageCost(weights, stage.units, weights / period, state=0, constants=0)
     memory = channels * stage.order
     transition = stage.order * stage.order + stage.order
+    if isinstance(stage, RecurrentLMUStage):
+        weights = (channels + memory + stage.units) * stage.units
+        macs = (channels * transition + weights) / period
+        return StageCost(weights, stage.units, macs, memory + stage.units, transition)
     projection = stage.projection if isinstance(stage, LMUStage) else 0
     weights = memory * stage.units + stage.units * projection
     # The memory takes every frame that arrives; only what reads it is computed less often.
