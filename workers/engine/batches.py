@@ -54,13 +54,9 @@ class Dispatch:
         return len(self.labels)
 
 
-def changes_audio(augmentation: Augmentation) -> bool:
-    """Whether clips are changed before their features are computed; otherwise each clip has the same features always."""
-    return any(
-        (
-            augmentation.noise_probability, augmentation.shift_ms, augmentation.gain_db, augmentation.speed_percentage,
-        )
-    )  # fmt: skip
+def changes_audio(settings: Augmentation) -> bool:
+    """Whether clips are changed as audio; otherwise the features of a clip, but for masks, are the same each time."""
+    return any((settings.noise_probability, settings.shift_ms, settings.gain_db, settings.speed_percentage))
 
 
 class BatchSource:
@@ -129,7 +125,8 @@ class BatchSource:
         # A faster clip shows more of what surrounds it; its middle stays in the middle.
         start = int(self._starts[row]) + round(shift - (heard - samples) / 2)
         audio = _stretch(self._data.train.around(row, start, heard), samples)
-        if self._data.train.label[row] != self._silence and len(self._noise) and generator.random() < settings.noise_probability:
+        is_silence = self._data.train.label[row] == self._silence
+        if not is_silence and len(self._noise) and generator.random() < settings.noise_probability:
             audio = self._with_noise(audio, generator)
         return audio * np.float32(gain)
 

@@ -16,7 +16,6 @@ from workers.engine.weights import TrainedNetwork
 from workers.export import savedmodel, tflite
 from workers.export.forms import SAVED_MODEL, TFLITE, Form
 
-
 RECURRENT = NetworkSpec(
     title="recurrent",
     stages=[LMUStage(order=3, theta=6, units=10, stride=2), RecurrentLMUStage(order=4, theta=12, units=12)],
