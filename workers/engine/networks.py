@@ -29,6 +29,7 @@ from edgewise.spec.network import (
     RecurrentLMUStage,
     stage_width,
 )
+from workers.engine.errors import EngineError
 from workers.engine.lmu import HiddenCell, LegendreMemory, discretize, memory_step
 
 Arrays = Mapping[str, npt.NDArray[np.float32]]
@@ -108,6 +109,12 @@ def _training_stage(stage: AnyStage, index: int, signal: Any, *, last: bool) -> 
 
 
 def _keras_lmu(stage: KerasLMUStage, index: int) -> Any:
+    if keras.backend.backend() != "tensorflow":
+        raise EngineError(
+            "needs-tensorflow",
+            "The layers of keras-lmu compute with TensorFlow alone, and this worker trains with another library.",
+            "Choose another network, or set EDGEWISE_BACKEND=tensorflow where the worker runs.",
+        )
     import keras_lmu
 
     class Channels(keras_lmu.LMU):  # type: ignore[misc]
@@ -121,6 +128,13 @@ def _keras_lmu(stage: KerasLMUStage, index: int) -> Any:
     return Channels(
         1, stage.order, stage.theta, hidden, kernel_initializer=None, return_sequences=False, name=f"{index}_keras_lmu"
     )
+
+
+def synchronize(model: keras.Model) -> None:
+    """Let batch normalisation take its statistics from the whole batch where several devices share it."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
 
 
 def arrays_of(model: keras.Model) -> dict[str, npt.NDArray[np.float32]]:
