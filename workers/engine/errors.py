@@ -19,9 +19,7 @@ class TrainingDiverged(EngineError):
     """The loss is no number any more, or grew without bound."""
 
     def __init__(self, step: int, loss: float = float("nan")) -> None:
-        what = (
-            f"reached {loss:,.0f}, many times that of guessing" if isfinite(loss) else "was no finite number any more"
-        )
+        exploded, broken = f"was {loss:,.0f}, many times that of guessing", "was no finite number any more"
         super().__init__(
             "diverged",
             f"Training diverged: at step {step:,} the loss {exploded if isfinite(loss) else broken}.",

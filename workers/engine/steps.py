@@ -65,7 +65,7 @@ class TrainingStep:
         loss, logits, gradients = self._backend.value_and_gradients(judged, self._model)
         if self._parameters.gradient_clip:
             gradients = _clipped(gradients, self._parameters.gradient_clip)
-        # The optimizer adds up what the devices give it, and each of them has the mean already.
+        # The optimizer adds up what the devices give it, and each of them has the sum already.
         self._optimizer.apply([gradient / self._backend.replicas for gradient in gradients])
         return loss, ops.sum(ops.cast(ops.cast(ops.argmax(logits, axis=1), "int32") == labels, "int32"))
 

@@ -74,10 +74,12 @@ def specifications(draw: st.DrawFn) -> NetworkSpec:
     return NetworkSpec(stages=stages)
 
 
-def random_arrays(spec: NetworkSpec, seed: int, features: int = FEATURES) -> dict[str, npt.NDArray[np.float32]]:
+def random_arrays(
+    spec: NetworkSpec, seed: int, features: int = FEATURES, labels: int = LABELS
+) -> dict[str, npt.NDArray[np.float32]]:
     """Draw all weights and statistics, so that folding has something to fold."""
     generator = np.random.default_rng(seed)
-    model = networks.build(spec, 3, features, LABELS)
+    model = networks.build(spec, 3, features, labels)
     arrays = {}
     for name, array in networks.arrays_of(model).items():
         if name.endswith("variance"):

@@ -35,13 +35,13 @@ class Backend(Protocol):
         """Return a context: variables that are made inside are on all these devices."""
 
     def on_replicas(self, function: Callable[[Any, Any], tuple[Any, Any]], features: Any, labels: Any) -> Any:
-        """Compute (mean, count) of a batch: each device of its part, then the mean of the means and the sum of counts.
+        """Compute (loss, count) of a batch: each device of its part, then the sum of both.
 
-        To be called inside a step.
+        To be called inside a step. Keras' losses are the mean over a part, divided by the number of devices.
         """
 
     def value_and_gradients(self, function: Callable[[], tuple[Any, Any]], model: keras.Model) -> tuple[Any, Any, Any]:
-        """Compute (loss, other), and the gradients of the loss, averaged over the devices.
+        """Compute (loss, other), and the gradients of the loss, summed over the devices.
 
         To be called inside `on_replicas`.
         """

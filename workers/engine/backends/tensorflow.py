@@ -55,11 +55,8 @@ class TensorFlow:
             begin = tf.distribute.get_replica_context().replica_id_in_sync_group * self._share
             return function(features[begin : begin + self._share], labels[begin : begin + self._share])
 
-        mean, count = self._strategy.run(part)
-        return (
-            self._strategy.reduce(tf.distribute.ReduceOp.MEAN, mean, axis=None),
-            self._strategy.reduce(tf.distribute.ReduceOp.SUM, count, axis=None),
-        )
+        # Keras' losses are divided by the number of devices already, so that their sum is the mean over the batch.
+        return [self._strategy.reduce("sum", value, axis=None) for value in self._strategy.run(part)]
 
     def value_and_gradients(self, function: Callable[[], tuple[Any, Any]], model: keras.Model) -> tuple[Any, Any, Any]:
         """Record the function on a tape."""
@@ -67,8 +64,7 @@ class TensorFlow:
             loss, other = function()
         gradients = tape.gradient(loss, model.trainable_variables)
         if self._strategy is not None:
-            context = tf.distribute.get_replica_context()
-            gradients = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
+            gradients = tf.distribute.get_replica_context().all_reduce("sum", gradients)
         return loss, other, gradients
 
     def compiled_loop(self, step: Step, variables: Sequence[Any]) -> Loop:
