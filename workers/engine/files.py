@@ -32,7 +32,7 @@ def write_array(path: Path, shape: tuple[int, ...], blocks: Iterable[npt.NDArray
         header = {"descr": "<f4", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         for block in blocks:
-            file.write(np.ascontiguousarray(block, dtype="<f4"))
+            file.write(np.ascontiguousarray(block, dtype="<f4").data)
 
 
 @contextmanager
