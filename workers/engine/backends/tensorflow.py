@@ -1,8 +1,8 @@
 """TensorFlow: one XLA program on one device; on several GPUs a graph without XLA under `MirroredStrategy`.
 
-XLA cannot compile what a mirrored strategy puts between the devices. Each device then computes its part of a batch, and
-gradients and the statistics of batch normalisation are averaged over all of them, so that the result is that of one
-device. Dropout alone differs: each device draws the same mask for its part.
+A mirrored step reaches variables on several devices, and one XLA program cannot. Each device computes its part of a
+batch; gradients and the statistics of batch normalisation are summed over all of them, so that the result is that of
+one device. Dropout alone differs: each device draws the same mask for its part.
 """
 
 from __future__ import annotations
