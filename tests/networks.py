@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgewise.spec.network import NETWORKS
+from edgewise.spec.network import NETWORKS, NetworkSpec
 from edgewise.spec.run import RunParameters
 from workers.engine import networks
 from workers.engine.data import Clips
@@ -18,10 +18,10 @@ LABELS = ("<silence>", "<unknown>", "up", "down", "left")
 CLIP_SAMPLES = 8000
 
 
-def random_network(name: str, seed: int = 0, **preprocessing: float) -> TrainedNetwork:
-    """Make a network of that name with random weights, for half a second of audio."""
-    spec = NETWORKS[name]
-    parameters = RunParameters(**{"network": name, **spec.defaults, **preprocessing}).preprocessing
+def random_network(network: str | NetworkSpec, seed: int = 0, **preprocessing: float) -> TrainedNetwork:
+    """Make a network, offered or custom, with random weights, for half a second of audio."""
+    spec = NETWORKS[network] if isinstance(network, str) else network
+    parameters = RunParameters(**{"network": network, **spec.defaults, **preprocessing}).preprocessing
     frames = parameters.num_frames(CLIP_SAMPLES)
     model = networks.build(spec, frames, parameters.num_features, len(LABELS))
     generator = np.random.default_rng(seed)

@@ -26,6 +26,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from edgewise.jobs import services
@@ -79,10 +80,12 @@ def _attempt(job: Job) -> None:
 
 
 def _spawn(job: Job) -> subprocess.Popen[bytes]:
+    # Only training can do without TensorFlow: artifacts are in its formats.
+    backend = settings.TRAINING_BACKEND if job.KIND == "train" else "tensorflow"
     # The child lives as long as its standard input is open, so it never survives this process.
     return subprocess.Popen(
         [sys.executable, "-m", "workers.child", job.KIND, str(job.pk), str(job.attempt)],
-        env={"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ},
+        env={"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ, "KERAS_BACKEND": backend},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

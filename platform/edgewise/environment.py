@@ -34,6 +34,14 @@ def flag(name: str, default: bool) -> bool:
     raise ImproperlyConfigured(f"{name} is {value!r}; it must be yes or no.")
 
 
+def choice(name: str, default: str, choices: tuple[str, ...]) -> str:
+    """Read one of several words."""
+    value = text(name, default)
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be one of {', '.join(choices)}.")
+    return value
+
+
 def integer(name: str, default: int, minimum: int = 0) -> int:
     """Read a whole number of at least `minimum`."""
     value = text(name, str(default))

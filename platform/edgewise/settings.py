@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import dj_database_url
 import django_stubs_ext
+from django.core.exceptions import ImproperlyConfigured
 
 from edgewise import environment, logs
 
@@ -222,6 +224,11 @@ CELERY_BEAT_SCHEDULE = {
     "tidy": {"task": "edgewise.tidy", "schedule": 3600.0, "options": {"expires": 600}},
 }
 JOB_LEASE_SECONDS = 15
+TRAINING_BACKEND = environment.choice("EDGEWISE_BACKEND", "tensorflow", ("tensorflow", "jax"))
+if find_spec(TRAINING_BACKEND) is None:
+    raise ImproperlyConfigured(
+        f"EDGEWISE_BACKEND is {TRAINING_BACKEND}, which is not installed: install the extra of that name."
+    )
 JOB_QUEUE_LIMIT = environment.integer("EDGEWISE_QUEUE_LIMIT", 100, minimum=1)
 
 # --- the rest ---------------------------------------------------------------------------------------------------------

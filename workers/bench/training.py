@@ -12,7 +12,6 @@ import keras
 import keras_lmu
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 from threadpoolctl import threadpool_limits
 
 from edgewise.spec.dataset import DatasetParameters
@@ -21,12 +20,13 @@ from edgewise.spec.run import RunParameters
 from workers.bench.figures import Figure
 from workers.bench.measure import Timing, alternate, times_as_fast
 from workers.bench.tasks import DIRECTIONS, speak, training_data
-from workers.engine import networks
+from workers.engine import backends, networks
 from workers.engine.batches import BatchSource
 from workers.engine.data import TrainingData
 from workers.engine.events import Event, TrainingProgress, Validated
 from workers.engine.lmu import LegendreMemory
-from workers.engine.training import _compiled_steps, _optimizer, dispatch_size, train
+from workers.engine.steps import TrainingStep
+from workers.engine.training import dispatch_size, train
 
 BATCH, FRAMES, CHANNELS, ORDER, UNITS, LABELS = 64, 49, 20, 10, 128, 7
 STEPS = 50
@@ -105,10 +105,11 @@ def compiled_loop(
     labels: npt.NDArray[np.int32],
 ) -> Callable[[], float]:
     """Return a function that runs the engine's compiled loop once over ready batches (steps, batch, …)."""
-    steps = _compiled_steps(parameters, model, averaged, _optimizer(parameters, model))
+    backend = backends.load(parameters.batch_size)
+    step = TrainingStep(parameters, model, averaged, backend)
+    loop = backend.compiled_loop(step, step.variables)
     rates = np.full(len(labels), 1e-3, np.float32)
-    arguments = [tf.constant(value) for value in (features, labels, rates, 0, len(labels))]
-    return lambda: float(steps(*arguments)[0])
+    return lambda: loop(features, labels, rates, 0, len(labels))[0]
 
 
 def _fit(

@@ -8,19 +8,22 @@ Clips are changed as audio (shift, speed, gain, noise), then as features (SpecAu
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgewise.spec.dataset import SILENCE
-from edgewise.spec.run import RunParameters
+from edgewise.spec.run import Augmentation, RunParameters
 from workers.engine.data import Clips, TrainingData, starts, stretches
 from workers.engine.features import FeatureExtractor
+from workers.engine.files import write_array
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
@@ -31,6 +34,8 @@ AHEAD = 2
 LARGEST_TIME_MASK = 0.15
 LARGEST_FREQUENCY_MASK = 0.2
 QUIETEST_RMS = 1e-4
+
+PLAIN_CLIPS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,21 @@ class Dispatch:
         return len(self.labels)
 
 
-class BatchSource:
-    """Training batches of one run."""
+def changes_audio(settings: Augmentation) -> bool:
+    """Whether clips are changed as audio; otherwise the features of a clip, but for masks, are the same each time."""
+    return any((settings.noise_probability, settings.shift_ms, settings.gain_db, settings.speed_percentage))
 
-    def __init__(self, data: TrainingData, parameters: RunParameters) -> None:
+
+class BatchSource:
+    """Training batches of one run.
+
+    Args:
+        data: the clips.
+        parameters: of the run.
+        cache: holds features of clips as they are, for runs that do not change the audio (see `plain_features`).
+    """
+
+    def __init__(self, data: TrainingData, parameters: RunParameters, cache: Path | None = None) -> None:
         self._data = data
         self._parameters = parameters
         self._extract = FeatureExtractor(parameters.preprocessing)
@@ -60,15 +76,26 @@ class BatchSource:
         self._rows = [np.flatnonzero(data.train.label == index) for index in range(len(data.labels))]
         self._noise = stretches(data.noise, "train")
         self._silence = data.labels.index(SILENCE) if SILENCE in data.labels else -1
+        use_plain = cache is not None and not changes_audio(parameters)
+        self._plain = plain_features(data.train, data.clip_samples, self._extract, cache) if use_plain else None
 
     def batch(self, step: int) -> tuple[FloatArray, IntArray]:
         """Return features (batch, frames, features) and labels (batch,) of a step, counted from 0."""
-        generator = np.random.Generator(np.random.Philox(key=self._parameters.seed, counter=[0, 0, 0, step]))
+        generator = self._generator(step)
         labels = generator.integers(len(self._rows), size=self._parameters.batch_size)
-        audio = np.stack([self._clip(int(label), generator) for label in labels])
-        features = np.asarray(self._extract(audio), dtype=np.float32)
-        self._mask(features, generator)
+        rows = [int(self._rows[label][generator.integers(len(self._rows[label]))]) for label in labels]
+        features = self._features(rows, generator)
+        # Masks have a stream of their own: what was drawn for the audio does not change them.
+        self._mask(features, self._generator(step, stream=1))
         return features, labels.astype(np.int32)
+
+    def _generator(self, step: int, stream: int = 0) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(key=self._parameters.seed, counter=[0, 0, stream, step]))
+
+    def _features(self, rows: Sequence[int], generator: np.random.Generator) -> FloatArray:
+        if self._plain is not None:
+            return np.array(self._plain[rows])
+        return np.asarray(self._extract(np.stack([self._clip(row, generator) for row in rows])), dtype=np.float32)
 
     def dispatches(self, plan: Sequence[tuple[int, int]]) -> Generator[Dispatch, None, None]:
         """Prepare dispatches of (first step, steps) in a thread, ahead of the one that is computed."""
@@ -89,10 +116,8 @@ class BatchSource:
         batches = [self.batch(step) for step in range(first, first + count)]
         return Dispatch(first, np.stack([item[0] for item in batches]), np.stack([item[1] for item in batches]))
 
-    def _clip(self, label: int, generator: np.random.Generator) -> FloatArray:
+    def _clip(self, row: int, generator: np.random.Generator) -> FloatArray:
         settings, samples = self._parameters, self._data.clip_samples
-        rows = self._rows[label]
-        row = int(rows[generator.integers(len(rows))])
         speed = 1 + settings.speed_percentage / 100 * generator.uniform(-1, 1)
         shift = settings.shift_ms / 1000 * self._data.sample_rate * generator.uniform(-1, 1)
         gain = 10 ** (settings.gain_db * generator.uniform(-1, 1) / 20)
@@ -100,7 +125,8 @@ class BatchSource:
         # A faster clip shows more of what surrounds it; its middle stays in the middle.
         start = int(self._starts[row]) + round(shift - (heard - samples) / 2)
         audio = _stretch(self._data.train.around(row, start, heard), samples)
-        if label != self._silence and len(self._noise) and generator.random() < settings.noise_probability:
+        is_silence = self._data.train.label[row] == self._silence
+        if not is_silence and len(self._noise) and generator.random() < settings.noise_probability:
             audio = self._with_noise(audio, generator)
         return audio * np.float32(gain)
 
@@ -125,15 +151,42 @@ class BatchSource:
                 clip[:, begin:end] = mean[begin:end]
 
 
-def plain_features(clips: Clips, samples: int, extract: FeatureExtractor) -> FloatArray:
-    """Features of clips as they are: (clips, frames, features). This is how every clip is judged."""
-    begin = starts(clips, samples)
-    count, size = extract.parameters.num_frames(samples), extract.parameters.num_features
-    features = np.empty((len(clips), count, size), dtype=np.float32)
-    for first in range(0, len(clips), 256):
-        rows = range(first, min(first + 256, len(clips)))
-        features[first : first + 256] = extract(np.stack([clips.around(row, int(begin[row]), samples) for row in rows]))
+def plain_features(clips: Clips, samples: int, extract: FeatureExtractor, cache: Path | None = None) -> FloatArray:
+    """Features of clips as they are: (clips, frames, features). This is how every clip is judged.
+
+    Args:
+        clips: the clips.
+        samples: length of the network's window.
+        extract: computes the features.
+        cache: a folder for tables on the same audio. What was computed once lies there as a memory map, which is
+            returned, and next to no memory is needed.
+    """
+    shape = (len(clips), extract.parameters.num_frames(samples), extract.parameters.num_features)
+    blocks = _plain_blocks(clips, samples, extract)
+    if cache is not None:
+        path = cache / f"{_fingerprint(clips, samples, extract)}.npy"
+        if not path.exists():
+            write_array(path, shape, blocks)
+        return np.asarray(np.load(path, mmap_mode="r"))
+    features = np.empty(shape, dtype=np.float32)
+    for first, block in zip(range(0, len(clips), PLAIN_CLIPS_AT_ONCE), blocks, strict=True):
+        features[first : first + len(block)] = block
     return features
+
+
+def _plain_blocks(clips: Clips, samples: int, extract: FeatureExtractor) -> Iterator[FloatArray]:
+    begin = starts(clips, samples)
+    for first in range(0, len(clips), PLAIN_CLIPS_AT_ONCE):
+        rows = range(first, min(first + PLAIN_CLIPS_AT_ONCE, len(clips)))
+        audio = np.stack([clips.around(row, int(begin[row]), samples) for row in rows])
+        yield np.asarray(extract(audio), dtype=np.float32)
+
+
+def _fingerprint(clips: Clips, samples: int, extract: FeatureExtractor) -> str:
+    """Name all that decides the features, but for the content of the packs."""
+    digest = hashlib.sha256(f"{samples} {extract.dtype} {extract.parameters.model_dump_json()}".encode())
+    digest.update(np.stack([clips.pack, clips.offset, clips.length]).tobytes())
+    return digest.hexdigest()
 
 
 def _stretch(audio: FloatArray, samples: int) -> FloatArray:

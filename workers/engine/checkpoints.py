@@ -24,6 +24,8 @@ class Position:
     best_accuracy: float = -1.0
     best_loss: float = float("inf")
     without_improvement: int = 0
+    interval_loss: float = 0.0
+    """Sum of the losses of all steps since the last validation."""
     seconds: float = 0.0
 
 

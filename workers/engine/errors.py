@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 
 class EngineError(Exception):
     """A failure with a code, a reason and a remedy for people."""
@@ -16,10 +18,11 @@ class EngineError(Exception):
 class TrainingDiverged(EngineError):
     """The loss is no number any more, or grew without bound."""
 
-    def __init__(self, step: int) -> None:
+    def __init__(self, step: int, loss: float = float("nan")) -> None:
+        exploded, broken = f"was {loss:,.0f}, many times that of guessing", "was no finite number any more"
         super().__init__(
             "diverged",
-            f"Training diverged: at step {step:,} the loss was no finite number any more.",
+            f"Training diverged: at step {step:,} the loss {exploded if isfinite(loss) else broken}.",
             "Choose a smaller learning rate or a longer warm-up. The best weights so far are kept.",
         )
 

@@ -2,49 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
-from workers.engine import networks
+from workers.engine import backends, networks
 from workers.engine.batches import plain_features
 from workers.engine.data import Clips
 from workers.engine.features import FeatureExtractor
 from workers.engine.weights import TrainedNetwork
 
+FloatArray = npt.NDArray[np.float32]
+
 BATCH = 256
 
 
-def infer(network: TrainedNetwork, clips: Clips) -> npt.NDArray[np.float32]:
-    """Return the logits (clips, labels) of clips as they are, by the training form."""
-    features = plain_features(clips, network.clip_samples, FeatureExtractor(network.preprocessing))
+def infer(network: TrainedNetwork, clips: Clips, cache: Path | None = None) -> FloatArray:
+    """Return the logits (clips, labels) of clips as they are, by the training form.
+
+    Args:
+        network: the network.
+        clips: the clips.
+        cache: holds their features (see `plain_features`).
+    """
+    features = plain_features(clips, network.clip_samples, FeatureExtractor(network.preprocessing), cache)
     model = networks.build(network.spec, features.shape[1], features.shape[2], len(network.labels))
     networks.assign(model, network.arrays)
-    return predict(compiled_prediction(model), features)
+    return predict(backends.load().compiled_prediction(model), features)
 
 
-def compiled_prediction(model: keras.Model) -> Any:
-    """Compile the logits of a fixed number of clips."""
-
-    @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
-    def prediction(features: Any) -> Any:
-        return tf.cast(model(features, training=False), tf.float32)
-
-    return prediction
-
-
-def predict(prediction: Any, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the logits (clips, labels) of any number of clips, by a compiled prediction."""
+def predict(prediction: Callable[[FloatArray], FloatArray], features: FloatArray) -> FloatArray:
+    """Return the logits (clips, labels) of any number of clips, by a compiled prediction of `BATCH` clips."""
     parts = []
     for begin in range(0, len(features), BATCH):
         part = features[begin : begin + BATCH]
-        parts.append(prediction(padded(part, BATCH - len(part))).numpy()[: len(part)])
+        parts.append(prediction(padded(part, BATCH - len(part)))[: len(part)])
     return np.concatenate(parts)
 
 
-def padded(array: npt.NDArray[Any], count: int) -> Any:
+def padded(array: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
     """Append `count` zero rows, so that shapes never change and nothing is compiled twice."""
-    return tf.constant(np.concatenate([array, np.zeros((count, *array.shape[1:]), array.dtype)]) if count else array)
+    return np.concatenate([array, np.zeros((count, *array.shape[1:]), array.dtype)]) if count else array

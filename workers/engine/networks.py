@@ -20,11 +20,19 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from edgewise.spec.network import DenseStage, KerasLMUStage, LMUStage, NetworkSpec, stage_width
-from workers.engine.lmu import LegendreMemory, discretize, memory_step
+from edgewise.spec.network import (
+    AnyStage,
+    DenseStage,
+    KerasLMUStage,
+    LMUStage,
+    NetworkSpec,
+    RecurrentLMUStage,
+    stage_width,
+)
+from workers.engine.errors import EngineError
+from workers.engine.lmu import HiddenCell, LegendreMemory, discretize, filtered, memory_step
 
 Arrays = Mapping[str, npt.NDArray[np.float32]]
-Stage = DenseStage | LMUStage | KerasLMUStage
 
 NORMALISATION = {"epsilon": 1e-3, "momentum": 0.99}
 
@@ -75,15 +83,23 @@ def _build(spec: NetworkSpec, inputs: Any, labels: int, dropout: Any) -> keras.M
     return keras.Model(inputs, keras.layers.Dense(labels, name="readout")(dropout(signal)))
 
 
-def _training_stage(stage: Stage, index: int, signal: Any, *, last: bool) -> Any:
+def _training_stage(stage: AnyStage, index: int, signal: Any, *, last: bool) -> Any:
     if isinstance(stage, KerasLMUStage):
         return _keras_lmu(stage, index)(signal)
     read = signal
     if isinstance(stage, LMUStage):
-        memory = LegendreMemory(stage.order, stage.theta, stage.stride, last, name=f"{index}_memory")
+        memory = LegendreMemory(
+            stage.order, stage.theta, stage.stride, last, stage.filters, name=f"{index}_filters"
+        )  # fmt: skip
         read = memory(signal)
+    elif isinstance(stage, RecurrentLMUStage):
+        memory = LegendreMemory(stage.order, stage.theta, name=f"{index}_memory")(signal)
+        read = keras.layers.Concatenate(name=f"{index}_read")([memory, signal])
     hidden = keras.layers.Dense(stage.units, use_bias=False, name=f"{index}_dense")(read)
     hidden = keras.layers.BatchNormalization(name=f"{index}_norm", **NORMALISATION)(hidden)
+    if isinstance(stage, RecurrentLMUStage):
+        cell = HiddenCell(stage.units, stage.activation, name=f"{index}_cell")
+        return keras.layers.RNN(cell, return_sequences=not last, name=f"{index}_hidden")(hidden)
     hidden = keras.layers.Activation(stage.activation, name=f"{index}_activation")(hidden)
     if isinstance(stage, LMUStage):
         if stage.projection:
@@ -96,6 +112,12 @@ def _training_stage(stage: Stage, index: int, signal: Any, *, last: bool) -> Any
 
 
 def _keras_lmu(stage: KerasLMUStage, index: int) -> Any:
+    if keras.backend.backend() != "tensorflow":
+        raise EngineError(
+            "needs-tensorflow",
+            "The layers of keras-lmu compute with TensorFlow alone, and this worker trains with another library.",
+            "Choose another network, or set EDGEWISE_BACKEND=tensorflow where the worker runs.",
+        )
     import keras_lmu
 
     class Channels(keras_lmu.LMU):  # type: ignore[misc]
@@ -109,6 +131,13 @@ def _keras_lmu(stage: KerasLMUStage, index: int) -> Any:
     return Channels(
         1, stage.order, stage.theta, hidden, kernel_initializer=None, return_sequences=False, name=f"{index}_keras_lmu"
     )
+
+
+def synchronize(model: keras.Model) -> None:
+    """Let batch normalisation take its statistics from the whole batch where several devices share it."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
 
 
 def arrays_of(model: keras.Model) -> dict[str, npt.NDArray[np.float32]]:
@@ -125,10 +154,10 @@ def assign(model: keras.Model, arrays: Arrays) -> None:
 def named_variables(model: keras.Model) -> Iterator[tuple[str, Any]]:
     """List the weights and statistics of a training form by the names under which they are stored."""
     kinds = {"kernel": "kernel", "bias": "bias", "gamma": "gamma", "beta": "beta", "moving_mean": "mean",
-             "moving_variance": "variance"}  # fmt: skip
+             "moving_variance": "variance", "recurrent_kernel": "recurrent_kernel"}  # fmt: skip
     for layer in model.layers:
         place, _, part = layer.name.partition("_")
-        prefix = f"{place}.projection" if part == "projection" else place
+        prefix = f"{place}.{part}" if part in ("filters", "projection") else place
         for variable in layer.weights:
             kind = variable.path.rsplit("/", 1)[-1]
             if kind in kinds:
@@ -142,8 +171,10 @@ def named_variables(model: keras.Model) -> Iterator[tuple[str, Any]]:
 class FoldedStage:
     """One stage as a device computes it.
 
-    x → [memory with `transition`, `column`] → x `kernel` + `bias` → activation → [`projection_kernel`,
-    `projection_bias`] → [+ x]. Arrays are float32; a stage without memory or projection has None there.
+    x → [memory m with `transition`, `column`] → [m read by `filters`] → m `kernel` + `bias` → activation →
+    [`projection_kernel`, `projection_bias`] → [+ x]. With a `recurrent_kernel` the stage has a hidden state h as well,
+    which is its output: h ← activation([m, x] `kernel` + `bias` + h `recurrent_kernel`). Arrays are float32; what a
+    stage does not have is None.
     """
 
     activation: str
@@ -151,16 +182,19 @@ class FoldedStage:
     bias: npt.NDArray[np.float32]
     transition: npt.NDArray[np.float32] | None = None
     column: npt.NDArray[np.float32] | None = None
+    filters: npt.NDArray[np.float32] | None = None
     projection_kernel: npt.NDArray[np.float32] | None = None
     projection_bias: npt.NDArray[np.float32] | None = None
+    recurrent_kernel: npt.NDArray[np.float32] | None = None
     residual: bool = False
     stride: int = 1
     channels: int = 0
 
     @property
-    def state_size(self) -> int:
-        """Values that the stage carries from frame to frame."""
-        return 0 if self.column is None else self.channels * len(self.column)
+    def state_sizes(self) -> list[int]:
+        """Values that the stage carries from frame to frame: its memory, and its hidden state."""
+        memory = [] if self.column is None else [self.channels * len(self.column)]
+        return memory if self.recurrent_kernel is None else [*memory, len(self.recurrent_kernel)]
 
 
 @dataclass(frozen=True)
@@ -190,9 +224,9 @@ class FoldedNetwork:
 
     @property
     def state_shapes(self) -> list[int]:
-        """Sizes of the states, without batch: the phase first where a stage is strided, then each memory."""
+        """Sizes of the states, without batch: the phase first where a stage is strided, then those of each stage."""
         phase = [1] if self.period > 1 else []
-        return phase + [stage.state_size for stage in self.stages if stage.state_size]
+        return phase + [size for stage in self.stages for size in stage.state_sizes]
 
 
 def fold(spec: NetworkSpec, arrays: Arrays) -> FoldedNetwork:
@@ -207,7 +241,7 @@ def fold(spec: NetworkSpec, arrays: Arrays) -> FoldedNetwork:
     )
 
 
-def _fold_stage(stage: Stage, place: str, arrays: Arrays) -> FoldedStage:
+def _fold_stage(stage: AnyStage, place: str, arrays: Arrays) -> FoldedStage:
     kernel = arrays[f"{place}.kernel"].astype(np.float64)
     bias = arrays[f"{place}.bias" if isinstance(stage, KerasLMUStage) else f"{place}.beta"].astype(np.float64)
     if not isinstance(stage, KerasLMUStage):
@@ -218,13 +252,24 @@ def _fold_stage(stage: Stage, place: str, arrays: Arrays) -> FoldedStage:
     if not isinstance(stage, DenseStage):
         transition, column = discretize(stage.order, stage.theta)
         memory = {"transition": _float32(transition), "column": _float32(column)}
-        memory["channels"] = len(kernel) // stage.order
+        memory["channels"] = len(kernel) // _values_of_a_channel(stage)
+    if isinstance(stage, RecurrentLMUStage):
+        memory["recurrent_kernel"] = _float32(arrays[f"{place}.recurrent_kernel"])
     if isinstance(stage, LMUStage):
         memory |= {"residual": stage.residual, "stride": stage.stride}
+        if stage.filters:
+            memory["filters"] = _float32(arrays[f"{place}.filters.kernel"])
         if stage.projection:
             memory["projection_kernel"] = _float32(arrays[f"{place}.projection.kernel"])
             memory["projection_bias"] = _float32(arrays[f"{place}.projection.bias"])
     return FoldedStage(stage.activation, _float32(kernel), _float32(bias), **memory)
+
+
+def _values_of_a_channel(stage: LMUStage | RecurrentLMUStage | KerasLMUStage) -> int:
+    """Values that the dense layer of a stage reads for each channel of its input."""
+    if isinstance(stage, RecurrentLMUStage):
+        return stage.order + 1
+    return (stage.filters if isinstance(stage, LMUStage) else 0) or stage.order
 
 
 def streaming_step(network: FoldedNetwork, frame: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
@@ -234,30 +279,47 @@ def streaming_step(network: FoldedNetwork, frame: Any, states: Sequence[Any]) ->
     first T frames. A strided stage takes every frame into its memory, but the stages after it only go on at frames 0,
     k, 2k, …; between these they keep their state, so the logits stay as they were.
     """
-    waiting = list(states)
-    phase = waiting.pop(0) if network.period > 1 else None
+    waiting = iter(states)
+    phase = next(waiting) if network.period > 1 else None
     updated = [] if phase is None else [_next_phase(phase, network.period)]
     signal = frame * network.input_scale + network.input_offset
     stride = 1
     for stage in network.stages:
-        read = signal
-        if stage.column is not None:
-            before = waiting.pop(0)
-            read = memory_step(before, signal, stage.transition, stage.column)
-            if stride > 1:
-                read = ops.where(_divides(stride, phase), read, before)
-            updated.append(read)
-        signal = _apply(stage, read, signal)
+        before = [next(waiting) for _ in stage.state_sizes]
+        after = _next_states(stage, signal, before)
+        if stride > 1:
+            due = _divides(stride, phase)
+            after = [ops.where(due, new, old) for new, old in zip(after, before, strict=True)]
+        updated += after
+        signal = _output(stage, signal, after)
         stride *= stage.stride
     return ops.matmul(signal, network.readout_kernel) + network.readout_bias, updated
 
 
-def _apply(stage: FoldedStage, read: Any, signal: Any) -> Any:
-    activate = getattr(keras.activations, "silu" if stage.activation == "swish" else stage.activation)
-    hidden = activate(ops.matmul(read, stage.kernel) + stage.bias)
+def _next_states(stage: FoldedStage, signal: Any, states: Sequence[Any]) -> list[Any]:
+    if stage.column is None:
+        return []
+    memory = memory_step(states[0], signal, stage.transition, stage.column)
+    if stage.recurrent_kernel is None:
+        return [memory]
+    read = ops.matmul(ops.concatenate([memory, signal], axis=-1), stage.kernel) + stage.bias
+    return [memory, _activate(stage, read + ops.matmul(states[1], stage.recurrent_kernel))]
+
+
+def _output(stage: FoldedStage, signal: Any, states: Sequence[Any]) -> Any:
+    if stage.recurrent_kernel is not None:
+        return states[1]
+    read = states[0] if states else signal
+    if stage.filters is not None:
+        read = filtered(read, stage.filters)
+    hidden = _activate(stage, ops.matmul(read, stage.kernel) + stage.bias)
     if stage.projection_kernel is not None:
         hidden = ops.matmul(hidden, stage.projection_kernel) + stage.projection_bias
     return hidden + signal if stage.residual else hidden
+
+
+def _activate(stage: FoldedStage, values: Any) -> Any:
+    return getattr(keras.activations, "silu" if stage.activation == "swish" else stage.activation)(values)
 
 
 def _next_phase(phase: Any, period: int) -> Any:

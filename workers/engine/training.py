@@ -1,9 +1,9 @@
 """Training: many steps in one compiled dispatch, validated, checkpointed, and exactly resumable.
 
-A dispatch runs up to a fixed number of steps inside one XLA program; batches for the next ones are prepared in a thread
-meanwhile. Dispatches end at fixed steps (a pure function of the parameters), and only there is anything reported, saved
-or stopped: so a run that was interrupted and continued gives the same weights and the same curve, bit by bit, on the
-same machine.
+A dispatch runs up to a fixed number of steps inside one compiled program; batches for the next ones are prepared in a
+thread meanwhile. Dispatches end at fixed steps (a pure function of the parameters), and only there is anything
+reported, saved or stopped: so a run that was interrupted and continued gives the same weights and the same curve, bit
+by bit, on the same machine.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 from threadpoolctl import threadpool_limits
 
 from edgewise.spec.run import RunParameters
-from workers.engine import checkpoints, networks
+from workers.engine import backends, checkpoints, networks
+from workers.engine.backends import Backend
 from workers.engine.batches import BatchSource, Dispatch, plain_features
 from workers.engine.checkpoints import Position
 from workers.engine.data import TrainingData, require_clips
@@ -40,12 +39,15 @@ from workers.engine.events import (
     Validated,
 )
 from workers.engine.features import FeatureExtractor
-from workers.engine.inference import compiled_prediction, padded, predict
+from workers.engine.inference import padded, predict
+from workers.engine.steps import TrainingStep
 from workers.engine.weights import BEST, TrainedNetwork, transfer
 
 CHECKPOINT_SECONDS = 10.0
 MOST_STEPS_PER_DISPATCH = 50
 MACS_PER_DISPATCH = 2e10
+EXPLODED = 10
+"""Times the loss of guessing. A network that learns is never far above it; one whose steps are too long climbs on."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ def train(
     report: Callable[[Event], None],
     should_stop: Callable[[], bool],
     initial: TrainedNetwork | None = None,
+    cache: Path | None = None,
 ) -> Outcome:
     """Train a network, or go on from the checkpoint in `folder`.
 
@@ -77,19 +80,23 @@ def train(
         report: is told what happens.
         should_stop: is asked between dispatches; the run then saves a checkpoint and ends.
         initial: weights to start from.
+        cache: a folder for features of clips as they are, shared by runs on the same audio (see `plain_features`).
 
     Raises:
-        TrainingDiverged: the loss is no finite number; the best weights stay in `folder`.
+        TrainingDiverged: the loss is no finite number, or has exploded; the best weights stay in `folder`.
         OutOfMemory: a batch does not fit.
         EngineError: there is nothing to learn from.
     """
     require_clips(data)
+    backend = backends.load(parameters.batch_size)
     try:
-        # The threads of numpy's BLAS wait for work by spinning, and would take the cores from TensorFlow.
+        # The threads of numpy's BLAS wait for work by spinning, and would take the cores from the training.
         with threadpool_limits(1, user_api="blas"):
-            return _Training(parameters, data, folder, report, should_stop, initial).run()
-    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        raise OutOfMemory(parameters.batch_size) from error
+            return _Training(backend, parameters, data, folder, report, should_stop, initial, cache).run()
+    except Exception as error:
+        if isinstance(error, MemoryError) or backend.is_out_of_memory(error):
+            raise OutOfMemory(parameters.batch_size) from error
+        raise
 
 
 def learning_rate(parameters: RunParameters, step: int) -> float:
@@ -127,12 +134,14 @@ class _Training:
 
     def __init__(
         self,
+        backend: Backend,
         parameters: RunParameters,
         data: TrainingData,
         folder: Path,
         report: Callable[[Event], None],
         should_stop: Callable[[], bool],
         initial: TrainedNetwork | None,
+        cache: Path | None,
     ) -> None:
         keras.utils.set_random_seed(parameters.seed)
         self._parameters, self._data, self._folder = parameters, data, folder
@@ -140,8 +149,10 @@ class _Training:
         self._preprocessing = parameters.preprocessing
         self._frames = self._preprocessing.num_frames(data.clip_samples)
         self._size = dispatch_size(parameters, self._frames, len(data.labels))
-        self._source = BatchSource(data, parameters)
-        self._model = self._build(parameters.dropout, mixed_precision=parameters.mixed_precision)
+        self._cache = cache
+        self._source = BatchSource(data, parameters, cache)
+        with backend.scope():
+            self._model = self._build(parameters.dropout, mixed_precision=parameters.mixed_precision)
         self._averaged = self._build()
         if initial is not None:
             fitted = transfer(initial, data.labels)
@@ -149,10 +160,11 @@ class _Training:
             report(Note(f"Started from earlier weights. {fitted.describe()}"))
         networks.assign(self._averaged, networks.arrays_of(self._model))
         self._warm = initial is not None
-        self._optimizer = _optimizer(parameters, self._model)
+        step = TrainingStep(parameters, self._model, self._averaged, backend)
+        self._variables = step.variables
         self._position = Position()
-        self._step_function = _compiled_steps(parameters, self._model, self._averaged, self._optimizer)
-        self._predict = compiled_prediction(self._averaged)
+        self._steps = backend.compiled_loop(step, step.variables)
+        self._predict = backend.compiled_prediction(self._averaged)
 
     def run(self) -> Outcome:
         """Train to the end, or until asked to stop."""
@@ -200,30 +212,40 @@ class _Training:
     def _advance(self, dispatch: Dispatch, begin: float) -> None:
         rates = [learning_rate(self._parameters, dispatch.first + index) for index in range(dispatch.count)]
         padding = self._size - dispatch.count
-        loss, correct = self._step_function(
+        total, hits = self._steps(
             padded(dispatch.features, padding),
             padded(dispatch.labels, padding),
             padded(np.asarray(rates, dtype=np.float32), padding),
-            tf.constant(dispatch.first),
-            tf.constant(dispatch.count),
+            dispatch.first,
+            dispatch.count,
         )
-        loss, accuracy = float(loss) / dispatch.count, float(correct) / dispatch.labels.size
+        loss, accuracy = total / dispatch.count, hits / dispatch.labels.size
         if not math.isfinite(loss):
             raise TrainingDiverged(dispatch.first + dispatch.count)
         self._position.step = dispatch.first + dispatch.count
+        self._position.interval_loss += total
         speed = dispatch.count / (time.monotonic() - begin)
         self._report(TrainingProgress(self._position.step, loss, accuracy, rates[-1], speed))
 
     def _validation_set(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        clips = self._data.validation
-        return plain_features(clips, self._data.clip_samples, FeatureExtractor(self._preprocessing)), clips.label
+        clips, extract = self._data.validation, FeatureExtractor(self._preprocessing)
+        return plain_features(clips, self._data.clip_samples, extract, self._cache), clips.label
 
     def _validate_if_due(self) -> bool:
         step = self._position.step
         due = step % self._parameters.validation_interval == 0 or step == self._parameters.steps
         if due:
+            self._stop_if_exploded()
             self._validate()
         return due
+
+    def _stop_if_exploded(self) -> None:
+        """Look at the mean loss since the last validation: one bad batch is forgiven, a bad interval is not."""
+        position = self._position
+        steps = (position.step - 1) % self._parameters.validation_interval + 1
+        loss, position.interval_loss = position.interval_loss / steps, 0.0
+        if loss > EXPLODED * math.log(max(2, len(self._data.labels))):
+            raise TrainingDiverged(position.step, loss)
 
     def _validate(self) -> None:
         features, labels = self._validation
@@ -259,12 +281,9 @@ class _Training:
 
     # --- checkpoints --------------------------------------------------------------------------------------------------
 
-    def _variables(self) -> list[Any]:
-        return [*self._model.variables, *self._averaged.variables, *self._optimizer.variables]
-
     def _save(self) -> None:
         self._report(Saving(self._position.step))
-        checkpoints.save(self._folder, self._position, [variable.numpy() for variable in self._variables()])
+        checkpoints.save(self._folder, self._position, [variable.numpy() for variable in self._variables])
         self._report(CheckpointSaved(self._position.step))
 
     def _restore(self) -> None:
@@ -272,7 +291,7 @@ class _Training:
         if stored is None:
             return
         self._position, arrays = stored
-        for variable, array in zip(self._variables(), arrays, strict=True):
+        for variable, array in zip(self._variables, arrays, strict=True):
             variable.assign(array)
         self._report(Resumed(self._position.step))
 
@@ -287,46 +306,3 @@ class _Training:
             best_accuracy=position.best_accuracy,
             seconds=position.seconds,
         )
-
-
-def _optimizer(parameters: RunParameters, model: keras.Model) -> Any:
-    """AdamW (Loshchilov & Hutter 2019); biases and normalisation do not decay."""
-    clip = {"global_clipnorm": parameters.gradient_clip} if parameters.gradient_clip else {}
-    optimizer = keras.optimizers.AdamW(parameters.learning_rate, weight_decay=parameters.weight_decay, **clip)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    optimizer.build(model.trainable_variables)
-    return optimizer
-
-
-def _compiled_steps(parameters: RunParameters, model: keras.Model, averaged: keras.Model, optimizer: Any) -> Any:
-    """Compile the steps of a dispatch: gradients, update, and the moving average of weights and statistics."""
-    pairs = [
-        (average.value, variable.value)
-        for (_, average), (_, variable) in zip(
-            networks.named_variables(averaged), networks.named_variables(model), strict=True
-        )
-    ]
-    loss_of = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=parameters.label_smoothing)
-
-    @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
-    def steps(features: Any, labels: Any, rates: Any, first: Any, count: Any) -> tuple[Any, Any]:
-        total, correct, index = tf.constant(0.0), tf.constant(0), tf.constant(0)
-        # No `for … in tf.range(count)`: XLA would compile that anew for every count.
-        while index < count:
-            optimizer.learning_rate.assign(rates[index])
-            with tf.GradientTape() as tape:
-                logits = tf.cast(model(features[index], training=True), tf.float32)
-                loss = loss_of(tf.one_hot(labels[index], logits.shape[-1]), logits)
-            gradients = tape.gradient(loss, model.trainable_variables)
-            optimizer.apply(gradients, model.trainable_variables)
-            # Early averages follow the weights closely, or they would remember the random start.
-            age = tf.cast(first + index, tf.float32)
-            decay = tf.minimum(parameters.ema_decay, (1 + age) / (10 + age))
-            for average, value in pairs:
-                average.assign(value + decay * (average - value))
-            total += loss
-            correct += tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == labels[index], tf.int32))
-            index += 1
-        return total, correct
-
-    return steps

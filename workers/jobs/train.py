@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import time
 from dataclasses import asdict
 from functools import partial
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import transaction
 
@@ -34,6 +37,7 @@ from workers.engine.weights import BEST, TrainedNetwork
 WRITE_SECONDS = 0.5
 ROWS_AT_ONCE = 2000
 SAMPLE_BYTES = 2
+FEATURE_CACHE_SECONDS = 7 * 24 * 3600
 
 Manifest = dict[str, Any]
 
@@ -50,6 +54,7 @@ def run(attempt: Attempt) -> None:
 
 def _train_and_judge(attempt: Attempt, job: Run, manifest: Manifest, data: TrainingData) -> None:
     folder = storage.working_folder(f"{job.folder}/checkpoint")
+    cache = feature_cache(job)
     resumed = (folder / checkpoints.FILE).exists()
     initial = None if resumed else _initial(job)
     recorder = Recorder(attempt, folder)
@@ -57,20 +62,20 @@ def _train_and_judge(attempt: Attempt, job: Run, manifest: Manifest, data: Train
         recorder.begin_anew()
     attempt.stop_if_asked()
 
-    # TensorFlow takes seconds to import: what can fail without it has failed by now.
-    attempt.progress(job.progress_done, job.settings.steps, "steps", "Starting TensorFlow", at_once=True)
+    # Keras takes seconds to import: what can fail without it has failed by now.
+    attempt.progress(job.progress_done, job.settings.steps, "steps", "Starting Keras", at_once=True)
     from workers.engine.inference import infer
     from workers.engine.training import train
 
     try:
-        outcome = train(job.settings, data, folder, recorder, attempt.should_stop, initial)
+        outcome = train(job.settings, data, folder, recorder, attempt.should_stop, initial, cache)
     finally:
         recorder.flush()
     if outcome.stopped:
         raise Stopped
     assert outcome.best is not None
     attempt.progress(outcome.step, job.settings.steps, "steps", "Judging on the test clips", at_once=True)
-    logits = infer(outcome.best, data.test)
+    logits = infer(outcome.best, data.test, cache)
     hits = int(np.sum(logits.argmax(axis=1) == data.test.label))
     attempt.log(f"Test: {hits} of {len(data.test)} clips are right.")
     retrying(lambda: _finish(job, manifest, data, logits, outcome.step))
@@ -138,29 +143,45 @@ def training_data(dataset: Dataset, manifest: Manifest, folder: Path) -> Trainin
     Raises:
         EngineError: the samples are missing.
     """
-    settings = dataset.recipe
+    chosen = dataset.recipe
     pack = _stored(manifest["pack"], manifest["sha256"], f"The audio of “{dataset.raw_data}”")
     clips, noise = manifest["clips"], manifest["noise"]
     stretches = [(row[1], row[2], row[3]) for row in [*clips, *noise]]
     _require_samples(pack, stretches, dataset)
     places = [(offset, length) for offset, length, _ in stretches]
-    if any(rate != settings.sample_rate for _, _, rate in stretches):
-        pack, places = resampled_pack(pack, stretches, settings.sample_rate, folder)
+    if any(rate != chosen.sample_rate for _, _, rate in stretches):
+        pack, places = resampled_pack(pack, stretches, chosen.sample_rate, folder)
     rows = [(0, *place, clip[4]) for place, clip in zip(places, clips, strict=False)]
     table = Clips.of((pack,), rows)
     noises = Clips.of((pack,), [(0, *place, 0) for place in places[len(clips) :]])
     if not len(noises):
-        noises = generated_noise(folder, settings.sample_rate)
+        noises = generated_noise(folder, chosen.sample_rate)
     splits = np.array([clip[5] for clip in clips])
     found = {name: table.select(np.flatnonzero(splits == index)) for index, name in enumerate(SPLITS)}
-    if SILENCE in settings.labels:
-        label = settings.labels.index(SILENCE)
-        silence = cut_silence(noises, manifest["silence"], label, settings.clip_samples, settings.seed)
+    if SILENCE in chosen.labels:
+        label = chosen.labels.index(SILENCE)
+        silence = cut_silence(noises, manifest["silence"], label, chosen.clip_samples, chosen.seed)
         found = {name: join(found[name], silence[name]) for name in SPLITS}
     return TrainingData(
-        tuple(settings.labels), settings.sample_rate, settings.clip_samples, found["train"], found["validation"],
+        tuple(chosen.labels), chosen.sample_rate, chosen.clip_samples, found["train"], found["validation"],
         found["test"], noises,
     )  # fmt: skip
+
+
+def feature_cache(job: Run) -> Path:
+    """Return this machine's folder for features of the run's clips, and drop those that were not used for long.
+
+    It is named by what decides which samples stand behind a row: the list of the clips, and the rate at which they are
+    heard.
+    """
+    parent: Path = settings.CACHE_FOLDER / "features"
+    folder = parent / f"{job.manifest_sha256}-{job.dataset.recipe.sample_rate}"
+    folder.mkdir(parents=True, exist_ok=True)
+    os.utime(folder)
+    for other in parent.iterdir():
+        if time.time() - other.stat().st_mtime > FEATURE_CACHE_SECONDS:
+            shutil.rmtree(other, ignore_errors=True)
+    return folder
 
 
 def _require_samples(pack: Path, stretches: list[tuple[int, int, int]], dataset: Dataset) -> None:

@@ -7,7 +7,7 @@ both forms.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from operator import mul
@@ -64,9 +64,10 @@ class DenseStage(BaseModel):
 class LMUStage(BaseModel):
     """A Legendre memory of each input channel, read by a dense layer.
 
-    memory: `order` coefficients of the last `theta` frames of each channel → dense `units`, batch-normalised,
-    `activation` → dense `projection` (0: none). With `residual` the stage's input is added to its output. The stage is
-    evaluated at frames 0, `stride`, 2 `stride`, …; the last LMU stage of a network is read at its last frame alone.
+    memory: `order` coefficients of the last `theta` frames of each channel → [`filters` weighted sums of them for each
+    channel] → dense `units`, batch-normalised, `activation` → [dense `projection`]. With `residual` the stage's input
+    is added to its output. The stage is evaluated at frames 0, `stride`, 2 `stride`, …; the last LMU stage of a network
+    is read at its last frame alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -80,6 +81,14 @@ class LMUStage(BaseModel):
     theta: Theta = 12
     units: Units = 64
     activation: Nonlinearity = "relu"
+    filters: int = parameter(
+        0,
+        title="Filters",
+        ge=0,
+        le=64,
+        help="Filters of its own with which each channel's memory is read before the dense layer, like a depthwise "
+        "convolution: far fewer weights. 0: the dense layer reads all coefficients of all channels.",
+    )
     projection: int = parameter(
         0,
         title="Projection",
@@ -102,6 +111,29 @@ class LMUStage(BaseModel):
     )
 
 
+class RecurrentLMUStage(BaseModel):
+    """A Legendre memory of each input channel, and a hidden state that reads it, the input and itself.
+
+    h[t] = activation(W_x x[t] + W_m m[t] + W_h h[t-1]) with `units` values, as in the LMU of Voelker, Kajić & Eliasmith
+    2019, but the memory m takes the input as it is, so that it can be computed for a whole clip at once. W_x x + W_m m
+    is batch-normalised. It trains more slowly than an `LMUStage`, whose frames do not wait for each other; the last one
+    of a network is read at its last frame alone.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: Literal["lmu-recurrent"] = parameter(
+        "lmu-recurrent",
+        title="Kind",
+        choices={"lmu-recurrent": "Recurrent LMU"},
+        help="A Legendre memory of each channel, and a hidden state that reads it, the input and itself. It trains "
+        "more slowly than an LMU, whose frames do not wait for each other.",
+    )
+    order: Order = 6
+    theta: Theta = 12
+    units: Units = 64
+    activation: Nonlinearity = "relu"
+
+
 class KerasLMUStage(BaseModel):
     """`keras_lmu.LMU` with a dense hidden cell and no recurrent connections, as its authors publish it."""
 
@@ -119,7 +151,7 @@ class KerasLMUStage(BaseModel):
     activation: Nonlinearity = "relu"
 
 
-AnyStage = DenseStage | LMUStage | KerasLMUStage
+AnyStage = DenseStage | LMUStage | RecurrentLMUStage | KerasLMUStage
 STAGE_KINDS: dict[str, type[AnyStage]] = {model.model_fields["kind"].default: model for model in get_args(AnyStage)}
 
 
@@ -247,48 +279,62 @@ def _stage_cost(stage: AnyStage, channels: int, period: int) -> StageCost:
         return StageCost(weights, stage.units, weights / period, state=0, constants=0)
     memory = channels * stage.order
     transition = stage.order * stage.order + stage.order
-    projection = stage.projection if isinstance(stage, LMUStage) else 0
-    weights = memory * stage.units + stage.units * projection
+    if isinstance(stage, RecurrentLMUStage):
+        weights = (channels + memory + stage.units) * stage.units
+        macs = (channels * transition + weights) / period
+        return StageCost(weights, stage.units, macs, memory + stage.units, transition)
+    projection, filters = (stage.projection, stage.filters) if isinstance(stage, LMUStage) else (0, 0)
+    read = memory * stage.units if not filters else memory * filters + channels * filters * stage.units
+    weights = read + stage.units * projection
     # The memory takes every frame that arrives; only what reads it is computed less often.
-    read = period * getattr(stage, "stride", 1)
-    macs = channels * transition / period + weights / read
+    macs = channels * transition / period + weights / (period * getattr(stage, "stride", 1))
     return StageCost(weights, stage.units + projection, macs, memory, transition)
 
 
-LOG_MEL = {"dct_num_features": 0}
+# Thirteen cepstral coefficients smooth a voice's pitch away, and the floor hides what microphones and codecs leave where
+# nobody speaks: both matter more for people who were not heard than any network (docs/networks.md).
+FEATURES = {"dct_num_features": 13, "log_epsilon": 0.01}
+
+
+def _filter_bank(units: int, thetas: Sequence[float], *, strided: int, filters: int, last: int) -> list[AnyStage]:
+    """Stages of one width: a dense one, residual LMUs with one filter a channel, and the memory that sums up the clip.
+
+    Args:
+        units: values that each stage but the last gives.
+        thetas: memories of the residual stages, in frames of their input.
+        strided: which of these gives every second frame alone.
+        filters: of each channel in the last stage.
+        last: values that the last stage gives.
+    """
+    strides = [2 if index == strided else 1 for index in range(len(thetas))]
+    return [
+        DenseStage(units=units),
+        *(
+            LMUStage(order=8, theta=theta, filters=1, units=units, residual=True, stride=stride)
+            for theta, stride in zip(thetas, strides, strict=True)
+        ),
+        LMUStage(order=8, theta=25, filters=filters, units=last),
+    ]
+
 
 NETWORKS: dict[str, NetworkSpec] = {
     "kws-small": NetworkSpec(
         title="kws-small",
         summary="Fits a Cortex-M4 microcontroller; a few words in quiet and noise.",
-        stages=[
-            DenseStage(units=28),
-            LMUStage(order=6, theta=12, units=64, projection=28, residual=True, stride=2),
-            LMUStage(order=8, theta=25, units=40),
-        ],
-        defaults=LOG_MEL,
+        stages=_filter_bank(64, [12, 16, 12, 12], strided=1, filters=1, last=32),
+        defaults=FEATURES,
     ),
     "kws-medium": NetworkSpec(
         title="kws-medium",
         summary="For larger microcontrollers: more words, closer to the large network's accuracy.",
-        stages=[
-            DenseStage(units=48),
-            LMUStage(order=6, theta=12, units=96, projection=48, residual=True),
-            LMUStage(order=6, theta=12, units=96, projection=48, residual=True, stride=2),
-            LMUStage(order=8, theta=25, units=64),
-        ],
-        defaults=LOG_MEL,
+        stages=_filter_bank(112, [12, 16, 12, 12, 12], strided=1, filters=2, last=64),
+        defaults=FEATURES,
     ),
     "kws-large": NetworkSpec(
         title="kws-large",
         summary="The most accurate; for phones, single-board computers, CPUs and GPUs.",
-        stages=[
-            DenseStage(units=96),
-            LMUStage(order=6, theta=12, units=192, projection=96, residual=True),
-            LMUStage(order=6, theta=12, units=192, projection=96, residual=True, stride=2),
-            LMUStage(order=8, theta=25, units=192),
-        ],
-        defaults=LOG_MEL,
+        stages=_filter_bank(160, [12, 16, 12, 12, 12], strided=1, filters=2, last=96),
+        defaults=FEATURES,
     ),
     "kws-reference": NetworkSpec(
         title="kws-reference",

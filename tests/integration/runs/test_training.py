@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,7 @@ def store(tmp_path: Path, settings: Any) -> None:
     location = {"OPTIONS": {"location": str(tmp_path / "store")}}
     settings.STORAGES = {**settings.STORAGES, "default": settings.STORAGES["default"] | location}
     settings.FILE_UPLOAD_TEMP_DIR = tmp_path / "tmp"
+    settings.CACHE_FOLDER = tmp_path / "cache"
 
 
 @pytest.fixture
@@ -308,6 +311,23 @@ def test_a_run_outlives_a_database_that_hangs_up(optimize: Callable[..., Run], t
     assert hung_up
     assert run.state == State.SUCCEEDED
     assert run.metrics.filter(series=Series.VALIDATION).count() == 2
+
+
+def test_features_are_kept_for_the_next_run_and_dropped_when_nobody_comes(
+    optimize: Callable[..., Run], tmp_path: Path
+) -> None:
+    """By the list of clips: runs on the same clips share them."""
+    kept = tmp_path / "cache" / "features"
+    old, lately = kept / "old", kept / "lately"
+    for folder, age in ((old, 8), (lately, 6)):
+        folder.mkdir(parents=True)
+        os.utime(folder, (0, time.time() - age * 24 * 3600))
+    for name in ("first", "second"):
+        train.run(Trial(optimize(name, steps=20)))
+    shared = [folder for folder in kept.iterdir() if folder != lately]
+    assert not old.exists()
+    assert lately.exists()
+    assert [len(list(folder.iterdir())) for folder in shared] == [2]  # validation and test
 
 
 # --- what it trains on ------------------------------------------------------------------------------------------------

@@ -95,6 +95,41 @@ def test_without_augmentation_clips_are_as_they_are(data: TrainingData) -> None:
         assert np.abs(same_label - clip).max(axis=(1, 2)).min() < 1e-4
 
 
+@pytest.mark.parametrize("masks", [0, 2])
+def test_cached_features_give_the_same_batches(data: TrainingData, tmp_path: Path, masks: int) -> None:
+    parameters = run_parameters(**QUIET | {"spec_time_masks": masks, "spec_frequency_masks": masks})
+    computed = BatchSource(data, parameters)
+    cached = [BatchSource(data, parameters, tmp_path) for _ in range(2)]
+    assert len(list(tmp_path.iterdir())) == 1
+    for step in (0, 5, 5):
+        for used in cached:
+            for found, expected in zip(used.batch(step), computed.batch(step), strict=True):
+                assert np.array_equal(found, expected)
+
+
+def test_cached_features_are_told_apart(data: TrainingData, tmp_path: Path) -> None:
+    """By the clips, their cut, and the preprocessing; and what lies there is not computed again."""
+    extract = FeatureExtractor(run_parameters().preprocessing)
+    other = FeatureExtractor(run_parameters(mel_num_bins=9).preprocessing)
+    wanted = [(data.train, 2000, extract), (data.test, 2000, extract), (data.test, 1000, extract),
+              (data.test, 2000, other)]  # fmt: skip
+    for clips, samples, extractor in wanted * 2:
+        found = plain_features(clips, samples, extractor, tmp_path)
+        assert isinstance(found.base, np.memmap)
+        assert np.array_equal(found, plain_features(clips, samples, extractor))
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert len(written) == 4
+    plain_features(*wanted[0], tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == written
+
+
+def test_augmented_audio_is_never_cached(data: TrainingData, tmp_path: Path) -> None:
+    parameters = run_parameters(**QUIET | {"gain_db": 3})
+    features, _ = BatchSource(data, parameters, tmp_path).batch(0)
+    assert np.array_equal(features, BatchSource(data, parameters).batch(0)[0])
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from keras import ops
 from scipy.signal import cont2discrete
 
-from workers.engine.lmu import LegendreMemory, discretize, memory_matrix, memory_step
+from workers.engine.lmu import LegendreMemory, discretize, filtered, memory_matrix, memory_step
 
 ORDERS = st.integers(1, 16)
 # A window shorter than the order is no use: the memory cannot tell more values apart than it holds.
@@ -44,35 +44,62 @@ def test_discretization_is_scipys_zero_order_hold(order: int, theta: float) -> N
     length=st.integers(1, 30),
     channels=st.integers(1, 5),
     batch=st.sampled_from([1, 5]),
+    stride=st.integers(1, 7),
     seed=st.integers(0, 1000),
 )
 @settings(deadline=None, max_examples=15)
 def test_parallel_recurrent_and_keras_lmu_agree(
-    order: int, theta: float, length: int, channels: int, batch: int, seed: int
+    order: int, theta: float, length: int, channels: int, batch: int, stride: int, seed: int
 ) -> None:
+    """At all frames, at every k-th and at the last alone, in float32."""
     signal = np.random.default_rng(seed).standard_normal((batch, length, channels)).astype(np.float32)
-    parallel = np.asarray(LegendreMemory(order, theta)(signal))
-    memory = ops.zeros((batch, channels * order))
-    transition, column = (array.astype(np.float32) for array in discretize(order, theta))
-    recurrent = []
-    for step in range(length):
-        memory = memory_step(memory, signal[:, step], transition, column)
-        recurrent.append(np.asarray(memory))
-    np.testing.assert_allclose(parallel, np.stack(recurrent, axis=1), atol=1e-5)
     theirs = keras_lmu.LMU(channels, order, theta, None, kernel_initializer=None, return_sequences=True)
-    np.testing.assert_allclose(parallel, np.asarray(theirs(signal)), atol=1e-5)
+    expected = np.asarray(theirs(signal))
+    np.testing.assert_allclose(recurrent(order, theta, signal), expected, atol=1e-5)
+    for step, last_only in ((1, False), (stride, False), (stride, True), (1, True)):
+        read = expected[:, ::step][:, -1:] if last_only else expected[:, ::step]
+        layer = LegendreMemory(order, theta, step, last_only)
+        np.testing.assert_allclose(np.asarray(layer(signal)), read, atol=1e-5)
+        assert layer.compute_output_shape(signal.shape) == read.shape
 
 
-@given(length=st.integers(1, 40), stride=st.integers(1, 7))
+def recurrent(order: int, theta: float, signal: np.ndarray) -> np.ndarray:
+    """Return the memory after each step, as a device computes it."""
+    transition, column = (array.astype(np.float32) for array in discretize(order, theta))
+    memory = ops.zeros((len(signal), signal.shape[2] * order))
+    found = []
+    for step in range(signal.shape[1]):
+        memory = memory_step(memory, signal[:, step], transition, column)
+        found.append(np.asarray(memory))
+    return np.stack(found, axis=1)
+
+
+@given(
+    order=st.integers(1, 8),
+    filters=st.integers(1, 3),
+    length=st.integers(1, 20),
+    channels=st.integers(1, 4),
+    stride=st.integers(1, 4),
+    last_only=st.booleans(),
+    seed=st.integers(0, 1000),
+)
 @settings(deadline=None, max_examples=15)
-def test_only_the_frames_that_are_read_are_computed(length: int, stride: int) -> None:
-    signal = np.random.default_rng(length).standard_normal((2, length, 3)).astype(np.float32)
-    every = np.asarray(LegendreMemory(4, 9)(signal))
-    layer = LegendreMemory(4, 9, stride)
-    np.testing.assert_allclose(np.asarray(layer(signal)), every[:, ::stride], atol=1e-6)
-    assert layer.compute_output_shape(signal.shape) == every[:, ::stride].shape
-    last = np.asarray(LegendreMemory(4, 9, stride, last_only=True)(signal))
-    np.testing.assert_allclose(last, every[:, ::stride][:, -1:], atol=1e-6)
+def test_filters_read_what_the_memory_holds(
+    order: int, filters: int, length: int, channels: int, stride: int, last_only: bool, seed: int
+) -> None:
+    """Over the clip, where the coefficients are never made, and frame by frame."""
+    generator = np.random.default_rng(seed)
+    signal = generator.standard_normal((3, length, channels)).astype(np.float32)
+    layer = LegendreMemory(order, 12.0, stride, last_only, filters)
+    layer.build(signal.shape)
+    weights = generator.standard_normal((channels, order, filters)).astype(np.float32)
+    layer.kernel.assign(weights)
+    coefficients = recurrent(order, 12.0, signal)[:, layer.frames(length)]
+    expected = [np.asarray(filtered(coefficients[:, frame], weights)) for frame in range(coefficients.shape[1])]
+    np.testing.assert_allclose(np.asarray(layer(signal)), np.stack(expected, axis=1), atol=1e-4)
+    by_hand = np.einsum("bcq,cqk->bck", coefficients[:, -1].reshape(3, channels, order), weights)
+    np.testing.assert_allclose(expected[-1], by_hand.reshape(3, -1), atol=1e-5)
+    assert layer.compute_output_shape(signal.shape) == (3, len(expected), channels * filters)
 
 
 def test_the_matrix_has_only_the_rows_that_are_read() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, get_args
 
+import keras
+import keras_lmu
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -12,13 +14,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from edgewise.spec.network import NETWORKS, Activation, DenseStage, KerasLMUStage, LMUStage, NetworkSpec
+from edgewise.spec.network import (
+    NETWORKS,
+    Activation,
+    DenseStage,
+    KerasLMUStage,
+    LMUStage,
+    NetworkSpec,
+    RecurrentLMUStage,
+)
 from tests.unit.engine.tones import TINY
 from workers.engine import networks
 
 FEATURES = 7
 LABELS = 4
 LONGEST = 60
+
+
+def recurrent_stages() -> st.SearchStrategy[RecurrentLMUStage]:
+    """Draw a stage with a hidden state, of activations that do not let the state grow without bound."""
+    activations = st.sampled_from(["sigmoid", "softmax", "relu"])
+    return st.builds(
+        RecurrentLMUStage, order=st.integers(1, 5), theta=st.floats(2, 20), units=st.integers(2, 6),
+        activation=activations,
+    )  # fmt: skip
 
 
 @st.composite
@@ -28,30 +47,43 @@ def specifications(draw: st.DrawFn) -> NetworkSpec:
     widths, orders, thetas = st.integers(2, 6), st.integers(1, 5), st.floats(2, 20)
     stages: list[Any] = []
     for _ in range(draw(st.integers(0, 3))):
-        if draw(st.booleans()):
+        kind = draw(st.sampled_from(["dense", "lmu", "lmu-recurrent"]))
+        if kind == "dense":
             stages.append(DenseStage(units=draw(widths), activation=draw(activations)))
+            continue
+        if kind == "lmu-recurrent":
+            stages.append(draw(recurrent_stages()))
             continue
         residual = bool(stages) and draw(st.booleans())
         projection = networks.stage_width(stages[-1]) if residual else draw(st.integers(0, 6))
         stages.append(
             LMUStage(
                 order=draw(orders), theta=draw(thetas), units=draw(widths), activation=draw(activations),
-                projection=projection, residual=residual, stride=draw(st.integers(1, 3)),
+                projection=projection, residual=residual, stride=draw(st.integers(1, 3)), filters=draw(st.integers(0, 2)),
             )
         )  # fmt: skip
     order, theta, units, activation = draw(orders), draw(thetas), draw(widths), draw(activations)
-    if draw(st.booleans()):
+    kind = draw(st.sampled_from(["lmu", "lmu-recurrent", "keras-lmu"]))
+    if kind == "lmu-recurrent":
+        stages.append(draw(recurrent_stages()))
+    elif kind == "keras-lmu":
         stages.append(KerasLMUStage(order=order, theta=theta, units=units, activation=activation))
     else:
-        projection = draw(st.integers(0, 6))
-        stages.append(LMUStage(order=order, theta=theta, units=units, activation=activation, projection=projection))
+        stages.append(
+            LMUStage(
+                order=order, theta=theta, units=units, activation=activation, projection=draw(st.integers(0, 6)),
+                filters=draw(st.integers(0, 2)),
+            )
+        )  # fmt: skip
     return NetworkSpec(stages=stages)
 
 
-def random_arrays(spec: NetworkSpec, seed: int, features: int = FEATURES) -> dict[str, npt.NDArray[np.float32]]:
+def random_arrays(
+    spec: NetworkSpec, seed: int, features: int = FEATURES, labels: int = LABELS
+) -> dict[str, npt.NDArray[np.float32]]:
     """Draw all weights and statistics, so that folding has something to fold."""
     generator = np.random.default_rng(seed)
-    model = networks.build(spec, 3, features, LABELS)
+    model = networks.build(spec, 3, features, labels)
     arrays = {}
     for name, array in networks.arrays_of(model).items():
         if name.endswith("variance"):
@@ -108,6 +140,40 @@ def test_strides_follow_each_other() -> None:
     assert_forms_agree(spec, range(1, 16), batch=2, seed=0)
 
 
+RECURRENT = NetworkSpec(
+    stages=[
+        RecurrentLMUStage(order=3, theta=4, units=6),
+        LMUStage(order=2, theta=3, units=4, stride=2),
+        RecurrentLMUStage(order=2, theta=5, units=5, activation="sigmoid"),
+        RecurrentLMUStage(order=3, theta=4, units=5),
+    ]
+)
+
+
+def test_hidden_states_stream() -> None:
+    """Also behind a stride: a hidden state waits as a memory does."""
+    arrays = random_arrays(RECURRENT, 0)
+    assert networks.fold(RECURRENT, arrays).state_shapes == [1, 3 * FEATURES, 6, 12, 8, 5, 15, 5]
+    assert_forms_agree(RECURRENT, range(1, 16), batch=3, seed=0)
+
+
+@given(stage=recurrent_stages(), length=st.integers(1, 20), seed=st.integers(0, 1000))
+@settings(deadline=None, max_examples=10)
+def test_a_hidden_state_is_that_of_keras_lmu(stage: RecurrentLMUStage, length: int, seed: int) -> None:
+    """keras-lmu's own layer with a recurrent hidden cell that reads memory and input, and the same weights."""
+    spec = NetworkSpec(stages=[stage])
+    arrays = random_arrays(spec, seed)
+    folded = networks.fold(spec, arrays)
+    cell = keras.layers.SimpleRNNCell(stage.units, activation=stage.activation)
+    theirs = keras_lmu.LMU(FEATURES, stage.order, stage.theta, cell, input_to_hidden=True, kernel_initializer=None)
+    signal = np.random.default_rng(seed).standard_normal((2, length, FEATURES)).astype(np.float32)
+    theirs(signal)
+    cell.set_weights([folded.stages[0].kernel, folded.stages[0].recurrent_kernel, folded.stages[0].bias])
+    hidden = np.asarray(theirs(signal * folded.input_scale + folded.input_offset))
+    expected = hidden @ folded.readout_kernel + folded.readout_bias
+    np.testing.assert_allclose(stream(spec, arrays, signal)[-1], expected, atol=1e-4)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("batch", [1, 5])
 def test_offered_networks_agree(name: str, batch: int) -> None:
@@ -128,7 +194,8 @@ def test_costs_count_what_a_device_holds(spec: NetworkSpec) -> None:
     biases = [folded.input_offset, folded.readout_bias]
     kernels, constants = [folded.input_scale, folded.readout_kernel], []
     for stage in folded.stages:
-        kernels += [array for array in (stage.kernel, stage.projection_kernel) if array is not None]
+        trained = (stage.kernel, stage.filters, stage.projection_kernel, stage.recurrent_kernel)
+        kernels += [array for array in trained if array is not None]
         biases += [array for array in (stage.bias, stage.projection_bias) if array is not None]
         constants += [array for array in (stage.transition, stage.column) if array is not None]
     assert cost.parameters == _size(kernels) + _size(biases)

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
-from edgewise.spec.network import LMUStage, NetworkSpec
+from edgewise.spec.network import LMUStage, NetworkSpec, RecurrentLMUStage
 from edgewise.spec.run import RunParameters
 from tests.unit.engine.tones import LABELS, TINY, run_parameters, tones
-from workers.engine import checkpoints, training
+from workers.engine import checkpoints, events, training
 from workers.engine.data import TrainingData
 from workers.engine.errors import EngineError, OutOfMemory, TrainingDiverged
 from workers.engine.evaluation import judge
@@ -189,10 +189,8 @@ train(run_parameters(**FULL), tones(Path(sys.argv[1])), Path(sys.argv[2]), repor
 """
 
 
-def test_a_killed_run_goes_on_exactly(uninterrupted: Run, data: TrainingData, tmp_path: Path) -> None:
-    """The child waits at each event, until it runs freely into its death."""
-    words, folder = data.train.packs[0].parent, tmp_path
-    seen = random.SystemRandom().randint(5, 25)
+def killed_after(seen: int, words: Path, folder: Path) -> list[Event]:
+    """Train in a child that waits at each of `seen` events, then runs freely into its death; return what it told."""
     path = {"PYTHONPATH": f"{ROOT}:{ROOT / 'platform'}", "TF_CPP_MIN_LOG_LEVEL": "2"}
     with subprocess.Popen(
         [sys.executable, "-c", CHILD, str(words), str(folder)],
@@ -203,19 +201,35 @@ def test_a_killed_run_goes_on_exactly(uninterrupted: Run, data: TrainingData, tm
     ) as child:
         assert child.stdin is not None
         assert child.stdout is not None
+        lines = []
         for _ in range(seen):
-            assert child.stdout.readline()
+            lines.append(child.stdout.readline())
             child.stdin.write("\n")
             child.stdin.flush()
         child.stdin.write("\n" * 3)
         child.stdin.flush()
         child.kill()
+        lines += child.stdout.readlines()
+    return [eval(line, vars(events)) for line in lines if line.endswith("\n")]
+
+
+def remembered(history: list[Any], told: Told) -> list[Any]:
+    """Go on with a history: what an earlier life told of steps after the checkpoint is void."""
+    begun = next((event.step for event in told.of(Resumed)), -1)
+    return [event for event in history if event.step <= begun] + told.curve
+
+
+def test_a_run_killed_five_times_goes_on_exactly(uninterrupted: Run, data: TrainingData, tmp_path: Path) -> None:
+    generator = random.Random(8)
+    history: list[Any] = []
+    for _ in range(5):
+        told = Told(events=killed_after(generator.randint(2, 12), data.train.packs[0].parent, tmp_path))
+        history = remembered(history, told)
     told = Told()
-    outcome = train(run_parameters(**FULL), data, folder, told.report, told.should_stop)
-    assert_same(folder, outcome, uninterrupted)
-    begun = next((event.step for event in told.of(Resumed)), 0)
-    expected = [event for event in uninterrupted.told.curve if step_of(event) > begun]
-    assert told.curve == expected, seen
+    outcome = train(run_parameters(**FULL), data, tmp_path, told.report, told.should_stop)
+    assert told.of(Resumed)
+    assert_same(tmp_path, outcome, uninterrupted)
+    assert sorted(map(repr, remembered(history, told))) == sorted(map(repr, uninterrupted.told.curve))
 
 
 def test_a_finished_run_stays_as_it_is(uninterrupted: Run, data: TrainingData) -> None:
@@ -265,6 +279,21 @@ def test_weights_that_break_in_the_last_step_are_never_the_best(
         train(parameters, data, tmp_path, told.report, told.should_stop)
     assert told.of(Validated) == []
     assert not (tmp_path / BEST).exists()
+
+
+def test_a_loss_that_explodes_but_stays_finite_ends_the_run(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def far_too_long(parameters: RunParameters, step: int) -> float:
+        return learning_rate(parameters, step) if step < 20 else 100.0
+
+    monkeypatch.setattr(training, "learning_rate", far_too_long)
+    told = Told()
+    with pytest.raises(TrainingDiverged, match=r"at step 40 the loss was [\d,]+, many times that of guessing"):
+        train(run_parameters(network=ONE_STAGE), data, tmp_path, told.report, told.should_stop)
+    assert all(math.isfinite(point.loss) for point in told.of(TrainingProgress))
+    assert [point.step for point in told.of(Validated)] == [20]
+    assert TrainedNetwork.load(tmp_path / BEST)
 
 
 def test_out_of_memory_names_the_batch_size(
@@ -332,6 +361,22 @@ def start_from(initial: TrainedNetwork | None, data: TrainingData, folder: Path)
     return train(parameters, data, folder, told.report, told.should_stop, initial), told
 
 
+def test_a_run_that_changes_no_audio_computes_features_once(data: TrainingData, tmp_path: Path) -> None:
+    parameters = run_parameters(
+        network=ONE_STAGE, steps=20, noise_probability=0, shift_ms=0, gain_db=0, speed_percentage=0
+    )
+    cache = tmp_path / "cache"
+    outcomes = [
+        train(parameters, data, tmp_path / str(index), Told().report, lambda: False, cache=where)
+        for index, where in enumerate([None, cache, cache])
+    ]
+    assert len(list(cache.iterdir())) == 2  # training and validation
+    for outcome in outcomes:
+        assert outcome.best is not None
+        assert outcomes[0].best is not None
+        assert outcome.best.to_bytes() == outcomes[0].best.to_bytes()
+
+
 def test_a_run_starts_where_its_initial_weights_ended(uninterrupted: Run, data: TrainingData, tmp_path: Path) -> None:
     outcome, told = start_from(uninterrupted.outcome.best, data, tmp_path)
     assert told.events[0] == Note("Started from earlier weights. All weights are kept.")
@@ -359,8 +404,9 @@ def test_a_run_with_other_labels_keeps_what_it_can(uninterrupted: Run, data: Tra
         {"network": TINY},
         {"network": ONE_STAGE, "mixed_precision": True},
         {"network": "kws-reference", "dct_num_features": 8},
+        {"network": NetworkSpec(stages=[RecurrentLMUStage(order=3, theta=8, units=12)])},
     ],
-    ids=["strided", "mixed", "reference"],
+    ids=["strided", "mixed", "reference", "recurrent"],
 )
 def test_other_choices_train_too(choice: dict[str, Any], data: TrainingData, tmp_path: Path) -> None:
     parameters = run_parameters(**{"validation_interval": 60} | choice)

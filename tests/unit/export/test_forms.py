@@ -8,13 +8,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from edgewise.spec.network import NETWORKS
+from edgewise.spec.network import NETWORKS, LMUStage, NetworkSpec, RecurrentLMUStage
 from tests.networks import CLIP_SAMPLES, LABELS, random_audio, random_network
 from workers.engine import networks
 from workers.engine.features import FeatureExtractor
 from workers.engine.weights import TrainedNetwork
 from workers.export import savedmodel, tflite
 from workers.export.forms import SAVED_MODEL, TFLITE, Form
+
+RECURRENT = NetworkSpec(
+    title="recurrent",
+    stages=[LMUStage(order=3, theta=6, units=10, stride=2), RecurrentLMUStage(order=4, theta=12, units=12)],
+)
+EVERY_KIND = [*NETWORKS.values(), RECURRENT]
 
 
 def trained_logits(trained: TrainedNetwork, audio: np.ndarray) -> np.ndarray:
@@ -25,9 +31,9 @@ def trained_logits(trained: TrainedNetwork, audio: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("form", [SAVED_MODEL, TFLITE], ids=lambda form: form.title)
-@pytest.mark.parametrize("name", NETWORKS)
-def test_scores_equal_the_trained_networks(tmp_path: Path, form: Form, name: str) -> None:
-    trained = random_network(name)
+@pytest.mark.parametrize("network", EVERY_KIND, ids=lambda network: network.title)
+def test_scores_equal_the_trained_networks(tmp_path: Path, form: Form, network: NetworkSpec) -> None:
+    trained = random_network(network)
     form.write(tmp_path, trained)
     run = form.load(tmp_path)
     for clips, samples in ((1, CLIP_SAMPLES), (32, CLIP_SAMPLES), (2, 8320), (3, 24000)):
@@ -55,9 +61,9 @@ def test_signatures_name_scores_and_probabilities(tmp_path: Path) -> None:
         assert np.allclose(np.sum(found["probabilities"], axis=1), 1, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_tflite_takes_one_frame_of_any_batch_and_its_states_in_order(tmp_path: Path, name: str) -> None:
-    trained = random_network(name)
+@pytest.mark.parametrize("network", EVERY_KIND, ids=lambda network: network.title)
+def test_tflite_takes_one_frame_of_any_batch_and_its_states_in_order(tmp_path: Path, network: NetworkSpec) -> None:
+    trained = random_network(network)
     tflite.write(tmp_path, trained)
     step = tflite.Interpreter(tmp_path / tflite.MODEL)
     states = networks.fold(trained.spec, trained.arrays).state_shapes

@@ -8,7 +8,16 @@ from django.http import QueryDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgewise.spec.network import Activation, AnyStage, DenseStage, KerasLMUStage, LMUStage, NetworkSpec, stage_width
+from edgewise.spec.network import (
+    Activation,
+    AnyStage,
+    DenseStage,
+    KerasLMUStage,
+    LMUStage,
+    NetworkSpec,
+    RecurrentLMUStage,
+    stage_width,
+)
 from edgewise.spec.run import RunParameters
 from runs_app.forms import CUSTOM, NetworkEditor, RunForm
 
@@ -20,9 +29,14 @@ memories: dict[str, st.SearchStrategy[Any]] = {
     "units": units,
     "activation": activations,
 }
-projections = st.integers(0, 4096)
+projections, filters = st.integers(0, 4096), st.integers(0, 64)
 dense_stages = st.builds(DenseStage, units=units, activation=activations)
-last_stages = st.builds(KerasLMUStage, **memories) | st.builds(LMUStage, **memories, projection=projections)
+recurrent_stages = st.builds(RecurrentLMUStage, **memories)
+last_stages = (
+    st.builds(KerasLMUStage, **memories)
+    | st.builds(LMUStage, **memories, projection=projections, filters=filters)
+    | recurrent_stages
+)
 
 
 @st.composite
@@ -31,8 +45,15 @@ def networks(draw: st.DrawFn) -> NetworkSpec:
     for _ in range(draw(st.integers(0, 4))):
         residual = bool(stages) and draw(st.booleans())
         given = st.just(stage_width(stages[-1])) if residual else projections
-        lmu = st.builds(LMUStage, **memories, projection=given, residual=st.just(residual), stride=st.integers(1, 16))
-        stages.append(draw(lmu if residual else lmu | dense_stages))
+        lmu = st.builds(
+            LMUStage,
+            **memories,
+            projection=given,
+            residual=st.just(residual),
+            stride=st.integers(1, 16),
+            filters=filters,
+        )
+        stages.append(draw(lmu if residual else lmu | dense_stages | recurrent_stages))
     return NetworkSpec(stages=[*stages, draw(last_stages)])
 
 

@@ -48,7 +48,7 @@ def test_all_mistakes_in_fields_are_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("stages", "field", "sentence"),
     [
-        ([{"kind": "conv"}], "0.kind", "one of dense, lmu, keras-lmu"),
+        ([{"kind": "conv"}], "0.kind", "one of dense, lmu, lmu-recurrent, keras-lmu"),
         ([{"units": 3}], "0.kind", "Kind is missing"),
         ([{"kind": "dense"}], "0.kind", "last stage must be an LMU"),
         ([{**MEMORY, "stride": 2}], "0.stride", "no stride"),
