@@ -1,4 +1,4 @@
-"""Running trained networks over whole clips."""
+"""Running trained networks over whole clips, and over streams."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from workers.engine import networks
 from workers.engine.batches import plain_features
 from workers.engine.data import Clips
 from workers.engine.features import FeatureExtractor
+from workers.engine.networks import FoldedNetwork
 from workers.engine.weights import TrainedNetwork
 
 BATCH = 256
@@ -48,3 +49,20 @@ def predict(prediction: Any, features: npt.NDArray[np.float32]) -> npt.NDArray[n
 def padded(array: npt.NDArray[Any], count: int) -> Any:
     """Append `count` zero rows, so that shapes never change and nothing is compiled twice."""
     return tf.constant(np.concatenate([array, np.zeros((count, *array.shape[1:]), array.dtype)]) if count else array)
+
+
+def compiled_stream(network: FoldedNetwork) -> Any:
+    """Compile the streaming form: features (streams, frames, features) → logits after each frame, from zero states."""
+
+    @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
+    def stream(features: Any) -> Any:
+        count, frames, _ = features.shape
+        by_frame = tf.transpose(features, (1, 0, 2))
+        states = [tf.zeros((count, size)) for size in network.state_shapes]
+        logits = tf.TensorArray(tf.float32, frames)
+        for frame in tf.range(frames):
+            scores, states = networks.streaming_step(network, by_frame[frame], states)
+            logits = logits.write(frame, scores)
+        return tf.transpose(logits.stack(), (1, 0, 2))
+
+    return stream
