@@ -8,9 +8,11 @@ from typing import Any
 
 from django.http import QueryDict
 
+from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.network import NETWORKS, NetworkSpec
 from edgewise.spec.run import AUGMENTATION, PREPROCESSING, TRAINING, RunParameters
 from edgewise.web.forms import Group, ParameterForm, read
+from runs_app.models import Detection
 
 CUSTOM = "custom"
 GROUPS = (TRAINING, PREPROCESSING, AUGMENTATION)
@@ -53,6 +55,13 @@ def read_run(posted: QueryDict) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         # The text goes on as it is: the model says that it is no list of stages, and the form shows it again.
         return {**values, "network": {"stages": f"{text} (line {error.lineno}: {error.msg})"}}
+
+
+def operating_point_form(
+    found: Detection, values: Mapping[str, Any], errors: Mapping[str, str] | None = None
+) -> ParameterForm:
+    """The operating point; what the measurement suggests is its default."""
+    return ParameterForm(OperatingPoint, values, defaults=found.suggestion, errors=errors)
 
 
 def _stages_text(network: Any) -> str:

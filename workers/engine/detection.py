@@ -167,9 +167,11 @@ def measure(
     tally = _Tally(network, streams)
     if not tally.spoken.sum():
         return None
+    hours = streams.seconds / 3600
+    report(0.0, hours)
     for first, logits in _logits(network, streams):
         tally.add(first, probabilities(logits))
-        report((first + len(logits)) / len(streams) * streams.seconds / 3600, streams.seconds / 3600)
+        report((first + len(logits)) / len(streams) * hours, hours)
     return tally.sweep()
 
 
@@ -194,8 +196,8 @@ class _Tally:
         preprocessing = network.preprocessing
         self._outputs = keyword_outputs(network.labels)
         self._streams = streams
-        self._milliseconds = 1000 * network.clip_samples / preprocessing.sample_rate
-        self._refractory = frames_of(self._milliseconds, preprocessing)
+        self._refractory_ms = network.clip_milliseconds
+        self._refractory = frames_of(self._refractory_ms, preprocessing)
         self._windows = [frames_of(window, preprocessing) for window in SMOOTHING_MS]
         self._keyword = np.full(len(network.labels), -1)
         self._keyword[self._outputs] = range(len(self._outputs))
@@ -239,7 +241,7 @@ class _Tally:
         rows, places = np.unique(self._streams.words.row, return_index=True)
         keyword_clips = int(np.sum(self._keyword[self._streams.words.label[places]] >= 0))
         return Sweep(
-            self._streams.seconds, self._milliseconds, keywords, self.spoken, keyword_clips, len(rows) - keyword_clips,
+            self._streams.seconds, self._refractory_ms, keywords, self.spoken, keyword_clips, len(rows) - keyword_clips,
             curves,
         )  # fmt: skip
 
