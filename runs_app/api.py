@@ -120,8 +120,8 @@ class MetricSerializer(serializers.ModelSerializer[Metric]):
         fields = ["id", *COLUMNS]
 
 
-class NewOperatingPointSerializer(serializers.Serializer[Any]):
-    """The operating point to choose; what is left out stays as it is."""
+class PointSerializer(serializers.Serializer[Any]):
+    """Threshold and smoothing window; what is left out stays as it is."""
 
     threshold = serializers.FloatField(required=False)
     smoothing_ms = serializers.IntegerField(required=False)
@@ -165,7 +165,7 @@ class DetectionSerializer(serializers.ModelSerializer[Detection]):
     keywords = serializers.ListField(child=serializers.CharField())
     spoken = serializers.ListField(child=serializers.IntegerField())
     curves = CurveSerializer(many=True)
-    suggestion = NewOperatingPointSerializer()
+    suggestion = PointSerializer()
 
     class Meta:
         model = Detection
@@ -344,12 +344,14 @@ class RunResource(
             raise NotFound("measurement of operating points")
         return Response(DetectionSerializer(found).data)
 
-    @extend_schema(request=NewOperatingPointSerializer, responses=OperatingPointSerializer)
+    @extend_schema(request=PointSerializer, responses=OperatingPointSerializer)
     @action(detail=True, methods=["patch"], url_path="operating-point")
     def operating_point(self, request: Request, pk: str) -> Response:
         """Choose threshold and smoothing. Artifacts that are built from now on carry them."""
         run = self.get_object()
-        services.set_operating_point(run, request.data)
+        wanted = PointSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        services.set_operating_point(run, wanted.validated_data)
         return Response(OperatingPointSerializer(queries.errors(run)).data)
 
     @extend_schema(

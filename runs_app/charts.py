@@ -115,7 +115,7 @@ def detection_figure(found: Detection, chosen: Errors) -> str:
     traces = []
     for curve, dash in zip(found.curves, DASHES, strict=True):
         window = curve["smoothing_ms"]
-        name = f"Over {window} ms" if window else "No smoothing"
+        name = f"{window} ms" if window else "none"
         traces.append(
             go.Scatter(
                 x=[count / hours for count in curve["false_accepts"]],
@@ -128,7 +128,7 @@ def detection_figure(found: Detection, chosen: Errors) -> str:
         )  # fmt: skip
     traces.append(
         go.Scatter(
-            x=[chosen.false_accepts_per_hour], y=[chosen.missed], name="Operating point", mode="markers",
+            x=[chosen.false_accepts_per_hour], y=[chosen.missed], name="chosen point", mode="markers",
             meta={"series": "chosen", "value": "missed"}, customdata=[chosen.point.threshold],
             marker={"symbol": "star", "size": 16, "color": "#c9920e", "line": {"width": 1, "color": "#ffffff"}},
             hovertemplate="chosen: %{x:.1f} an hour, %{y:.1%} missed<extra></extra>",
@@ -136,9 +136,9 @@ def detection_figure(found: Detection, chosen: Errors) -> str:
     )  # fmt: skip
     figure = go.Figure(traces)
     figure.update_layout(
-        height=420,
+        height=440,
         hovermode="closest",
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "title": {"text": "Smoothing"}},
         margin={"l": 56, "r": 16, "t": 32, "b": 44},
         xaxis={
             "title": {"text": "False accepts per hour"},

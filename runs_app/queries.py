@@ -320,7 +320,7 @@ def detection(row: Run) -> Detection | None:
 def errors(row: Run) -> Errors | None:
     """What was measured at the operating point of a run."""
     found = detection(row)
-    return found and errors_at(found, row.operating_point)
+    return None if found is None else errors_at(found, row.operating_point)
 
 
 def errors_at(found: Detection, point: OperatingPoint) -> Errors:

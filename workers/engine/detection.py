@@ -40,7 +40,7 @@ from workers.engine.weights import TrainedNetwork
 BoolArray = npt.NDArray[np.bool_]
 
 TOLERANCE_MS = 500
-STREAMS_AT_ONCE = 60
+STREAMS_AT_ONCE = 20
 FALSE_ACCEPTS_PER_HOUR = 1.0
 """What the suggested point allows."""
 MOST_MISSED = 0.5
@@ -141,7 +141,7 @@ class Sweep:
         else:
             best = min(points, key=lambda point: (point[0] + point[1], *point))[:3]
         equal = [point[3] for point in points if point[:3] == best]
-        return OperatingPoint(threshold=equal[len(equal) // 2], smoothing_ms=best[2])  # type: ignore[arg-type]
+        return OperatingPoint(threshold=equal[len(equal) // 2], smoothing_ms=best[2])
 
     def highest_rates(self, curve: Curve) -> FloatArray:
         """Return the false accepts per hour that are not exceeded, with 95 % confidence (Garwood 1936).

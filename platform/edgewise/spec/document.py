@@ -27,7 +27,11 @@ the last table lists them.
 
 def render() -> str:
     """Return the document's text."""
-    models = {"Dataset": DatasetParameters, "Run": RunParameters, "Operating point": OperatingPoint}
+    models: dict[str, type[BaseModel]] = {
+        "Dataset": DatasetParameters,
+        "Run": RunParameters,
+        "Operating point": OperatingPoint,
+    }
     tables = [table for title, model in models.items() for table in _tables(title, model)]
     return "\n".join([HEAD, *tables, _networks()])
 
