@@ -13,7 +13,7 @@ The rule, which every device can follow with one score at a time (posterior smoo
 A window or period of x ms is round(x / stride) frames, and at least one.
 
 The rule is judged on long audio (`streams.py`). A keyword is found where it is detected while the network's window
-around it is heard, or up to `TOLERANCE_MS` later. Everything else that is detected is a false accept: in noise, in
+around it is heard, or up to `TOLERANCE_SECONDS` later. Everything else that is detected is a false accept: in noise, in
 other words, twice in the same keyword; one keyword taken for another is a false accept and a miss.
 """
 
@@ -34,12 +34,11 @@ from workers.engine.evaluation import FloatArray, IntArray, probabilities
 from workers.engine.features import FeatureExtractor
 from workers.engine.inference import compiled_stream
 from workers.engine.networks import fold
-from workers.engine.streams import Streams, stream_features
+from workers.engine.streams import TOLERANCE_SECONDS, Streams, stream_features
 from workers.engine.weights import TrainedNetwork
 
 BoolArray = npt.NDArray[np.bool_]
 
-TOLERANCE_MS = 500
 STREAMS_AT_ONCE = 20
 FALSE_ACCEPTS_PER_HOUR = 1.0
 """What the suggested point allows."""
@@ -254,7 +253,7 @@ def _frames_of_words(network: TrainedNetwork, streams: Streams) -> IntArray:
     preprocessing = network.preprocessing
     window, stride = preprocessing.window_samples, preprocessing.stride_samples
     words = np.full((len(streams), preprocessing.num_frames(streams.samples)), -1)
-    tolerance = round(TOLERANCE_MS / 1000 * preprocessing.sample_rate)
+    tolerance = round(TOLERANCE_SECONDS * preprocessing.sample_rate)
     for word, (stream, begin) in enumerate(zip(streams.words.stream, streams.words.begin, strict=True)):
         end = begin + network.clip_samples + tolerance
         first, last = max(0, (begin - window) // stride + 1), (end - window) // stride

@@ -24,7 +24,10 @@ MOST_HOURS = 3.0
 """No false accept in so much audio means less than one an hour (95 %)."""
 MOST_REPEATS = 10
 """Times that one clip is heard at most, each time on other noise: more would say little more."""
-GAP_SECONDS = (0.5, 3.0)
+TOLERANCE_SECONDS = 1.0
+"""How long after a word it may still be detected: half a second of smoothing, and the memory of the network."""
+GAP_SECONDS = (TOLERANCE_SECONDS, 3.0)
+"""Between two words, so that no detection can be meant for both."""
 BACKGROUND_SNR_DB = (10.0, 30.0)
 """Level of the median word over a stream's noise: from a busy kitchen to a quiet room. The same for all runs, so that
 they can be compared."""

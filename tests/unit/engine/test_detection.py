@@ -177,7 +177,7 @@ def test_a_keyword_taken_for_another_is_a_false_accept_and_a_miss(
     assert curve.misses[0].tolist() == [int(label == keyword) for keyword in (1, 2, 3)]
 
 
-@pytest.mark.parametrize(("late_ms", "found"), [(480, True), (560, False)])
+@pytest.mark.parametrize(("late_ms", "found"), [(980, True), (1060, False)])
 def test_a_keyword_may_be_found_a_little_late(
     data: TrainingData, network: TrainedNetwork, hearing: np.ndarray, late_ms: float, found: bool
 ) -> None:
