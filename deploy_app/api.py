@@ -70,8 +70,8 @@ class ArtifactSerializer(serializers.ModelSerializer[Artifact]):
     class Meta:
         model = Artifact
         fields = [
-            "id", "run", "format", "options", "weights_sha256", "size", "sha256", "accuracy", "created_at", "job",
-            "download",
+            "id", "run", "format", "options", "weights_sha256", "threshold", "smoothing_ms", "size", "sha256",
+            "accuracy", "created_at", "job", "download",
         ]  # fmt: skip
 
     def get_job(self, artifact: Artifact) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from edgewise.jobs.models import Job, Queue
+from edgewise.spec.detection import OperatingPoint
 from runs_app.models import Run
 
 
@@ -18,6 +19,8 @@ class Artifact(Job):
     format = models.CharField(max_length=30)
     options = models.JSONField(default=dict)
     weights_sha256 = models.CharField(max_length=64)
+    threshold = models.FloatField(help_text="Of the operating point that it carries.")
+    smoothing_ms = models.PositiveIntegerField(help_text="Of the operating point that it carries.")
     size = models.PositiveBigIntegerField(null=True, blank=True)
     sha256 = models.CharField(max_length=64, blank=True)
     accuracy = models.FloatField(null=True, blank=True, help_text="Of the exported network itself, on the test split.")
@@ -26,12 +29,18 @@ class Artifact(Job):
         constraints = [
             *Job.Meta.constraints,
             models.UniqueConstraint(
-                fields=["run", "format", "options", "weights_sha256"], name="one_artifact_for_each_input"
+                fields=["run", "format", "options", "weights_sha256", "threshold", "smoothing_ms"],
+                name="one_artifact_for_each_input",
             ),
         ]
 
     def __str__(self) -> str:
         return f"{self.run} as {self.format}"
+
+    @property
+    def operating_point(self) -> OperatingPoint:
+        """The operating point that it carries."""
+        return OperatingPoint.model_validate({"threshold": self.threshold, "smoothing_ms": self.smoothing_ms})
 
     @property
     def file_name(self) -> str:

@@ -34,7 +34,7 @@ def why_not_deployable(run: Run) -> str | None:
 
 
 def request_artifact(*, run: Run, user: User, format: str, options: Mapping[str, Any] | None = None) -> Artifact:
-    """Return the artifact of a run's present weights in a format; build it where it was not built before.
+    """Return the artifact of a run's present weights and operating point in a format, built where it was not before.
 
     Raises:
         Conflict: the run has no weights yet.
@@ -50,6 +50,7 @@ def request_artifact(*, run: Run, user: User, format: str, options: Mapping[str,
             format=format,
             options=chosen,
             weights_sha256=run.weights_sha256,
+            **run.operating_point.model_dump(),
             defaults={"workspace": run.workspace, "created_by": user, "progress_unit": "stages"},
         )
         if is_new:

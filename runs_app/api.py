@@ -29,12 +29,13 @@ from edgewise.api.naming import RenameSerializer, name_in
 from edgewise.errors import Invalid, NotFound
 from edgewise.jobs.models import LogLine
 from edgewise.jobs.presentation import snapshot
+from edgewise.spec.detection import THRESHOLDS
 from edgewise.spec.fields import declared
 from edgewise.spec.network import NETWORKS, NetworkSpec
-from runs_app import services
+from runs_app import queries, services
 from runs_app.costs import CostBreakdown, CostQuery, StagesQuery
 from runs_app.live import as_point, run_events
-from runs_app.models import Evaluation, Metric, Prediction, Project, Run
+from runs_app.models import Detection, Evaluation, Metric, Prediction, Project, Run
 
 PARAMETER_TYPES = {"integer": OpenApiTypes.INT, "number": OpenApiTypes.FLOAT, "object": OpenApiTypes.UUID}
 COLUMNS = ("series", "step", "loss", "accuracy", "learning_rate", "steps_per_second")
@@ -169,16 +170,85 @@ class MetricSerializer(serializers.ModelSerializer[Metric]):
         fields = ["id", *COLUMNS]
 
 
+class PointSerializer(serializers.Serializer[Any]):
+    """Threshold and smoothing window; what is left out stays as it is."""
+
+    threshold = serializers.FloatField(required=False)
+    smoothing_ms = serializers.IntegerField(required=False)
+
+
+class KeywordErrorsSerializer(serializers.Serializer[Any]):
+    """How often a keyword was in the audio, and how often it was missed."""
+
+    keyword = serializers.CharField()
+    spoken = serializers.IntegerField()
+    missed = serializers.IntegerField()
+
+
+class OperatingPointSerializer(serializers.Serializer[Any]):
+    """An operating point and what was measured at it. `most_per_hour` is not exceeded, with 95 % confidence."""
+
+    threshold = serializers.FloatField(source="point.threshold")
+    smoothing_ms = serializers.IntegerField(source="point.smoothing_ms")
+    refractory_ms = serializers.FloatField()
+    hours = serializers.FloatField()
+    false_accepts = serializers.IntegerField()
+    false_accepts_per_hour = serializers.FloatField()
+    most_per_hour = serializers.FloatField()
+    missed = serializers.FloatField()
+    keywords = KeywordErrorsSerializer(many=True)
+
+
+class CurveSerializer(serializers.Serializer[Any]):
+    """Errors with one smoothing window. Arrays run over `thresholds`; `misses` holds one count for each keyword."""
+
+    smoothing_ms = serializers.IntegerField()
+    false_accepts = serializers.ListField(child=serializers.IntegerField())
+    most_per_hour = serializers.ListField(child=serializers.FloatField())
+    misses = serializers.ListField(child=serializers.ListField(child=serializers.IntegerField()))
+
+
+class DetectionSerializer(serializers.ModelSerializer[Detection]):
+    """What each operating point costs, measured on long audio of the validation split."""
+
+    thresholds = serializers.SerializerMethodField()
+    keywords = serializers.ListField(child=serializers.CharField())
+    spoken = serializers.ListField(child=serializers.IntegerField())
+    curves = CurveSerializer(many=True)
+    suggestion = PointSerializer()
+
+    class Meta:
+        model = Detection
+        fields = [
+            "hours", "keyword_clips", "other_clips", "refractory_ms", "keywords", "spoken", "thresholds", "curves",
+            "suggestion",
+        ]  # fmt: skip
+
+    def get_thresholds(self, found: Detection) -> list[float]:
+        """The thresholds that were measured."""
+        return list(THRESHOLDS)
+
+
 class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
-    """Results on the test split."""
+    """Results on the test split, and the operating point, measured on the validation split."""
 
     labels = serializers.ListField(source="run.labels", child=serializers.CharField())
     confusion = serializers.JSONField()
     report = serializers.JSONField()
+    operating_point = serializers.SerializerMethodField()
 
     class Meta:
         model = Evaluation
-        fields = ["clips", "accuracy", "balanced_accuracy", "loss", "labels", "confusion", "report", "created_at"]
+        fields = [
+            "clips", "accuracy", "balanced_accuracy", "loss", "labels", "confusion", "report", "operating_point",
+            "created_at",
+        ]  # fmt: skip
+
+    @extend_schema_field(OperatingPointSerializer(allow_null=True))
+    def get_operating_point(self, evaluation: Evaluation) -> Any:
+        """What was measured at the chosen operating point; null where nothing was measured."""
+        errors = queries.errors(evaluation.run)
+        return errors and OperatingPointSerializer(errors).data
 
 
 class PredictionSerializer(serializers.ModelSerializer[Prediction]):
@@ -314,6 +384,25 @@ class RunResource(
             rows = [[label, *counts] for label, counts in zip(run.labels, evaluation.confusion, strict=True)]
             return _csv("confusion.csv", [["label", *run.labels], *rows])
         return Response(EvaluationSerializer(evaluation).data)
+
+    @extend_schema(responses=DetectionSerializer)
+    @action(detail=True, pagination_class=None, filter_backends=[])
+    def detection(self, request: Request, pk: str) -> Response:
+        """Return what each operating point costs."""
+        found = queries.detection(self.get_object())
+        if found is None:
+            raise NotFound("measurement of operating points")
+        return Response(DetectionSerializer(found).data)
+
+    @extend_schema(request=PointSerializer, responses=OperatingPointSerializer)
+    @action(detail=True, methods=["patch"], url_path="operating-point")
+    def operating_point(self, request: Request, pk: str) -> Response:
+        """Choose threshold and smoothing. Artifacts that are built from now on carry them."""
+        run = self.get_object()
+        wanted = PointSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        services.set_operating_point(run, wanted.validated_data)
+        return Response(OperatingPointSerializer(queries.errors(run)).data)
 
     @extend_schema(
         parameters=[

@@ -13,19 +13,27 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.utils import PlotlyJSONEncoder
 
-from runs_app.models import Metric, Run, Series
-from runs_app.queries import Curves
+from edgewise.spec.detection import THRESHOLDS
+from runs_app.models import Detection, Metric, Run, Series
+from runs_app.queries import Curves, Errors
 
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif'
 LIGHT = {
     "ink": "#14181b", "quiet": "#566069", "line": "#e1e6e8", "paper": "#ffffff", "train": "#006a75",
-    "validation": "#b25d00", "muted": ["#f5f7f7", "#c3ccd1"], "errors": ["#fdf1e2", "#e08a2e", "#8a3b00"],
+    "validation": "#b25d00", "test": "#6b5bb5", "bad": "#b3261e",
+    "muted": ["#f5f7f7", "#c3ccd1"], "errors": ["#fdf1e2", "#e08a2e", "#8a3b00"],
 }  # fmt: skip
 DARK = {
     "ink": "#e9edef", "quiet": "#9ba7af", "line": "#2b3237", "paper": "#111416", "train": "#4fc4ce",
-    "validation": "#e59a4a", "muted": ["#191d20", "#3d474e"], "errors": ["#35240f", "#a85f14", "#ffc27d"],
+    "validation": "#e59a4a", "test": "#a89bea", "bad": "#ff8f86",
+    "muted": ["#191d20", "#3d474e"], "errors": ["#35240f", "#a85f14", "#ffc27d"],
 }  # fmt: skip
 MOST_CELLS_WITH_NUMBERS = 40
+CURVES = ("train", "validation")
+WINDOWS = ("quiet", "validation", "train", "test", "bad")
+DASHES = ("dot", "dash", "solid", "dashdot", "longdash")
+SHOWN_PER_HOUR, SHOWN_MISSED = 10.0, 0.5
+"""What the axes of the trade-off show at least; there is more to the right and above."""
 
 
 def progress_figure(run: Run, curves: Curves) -> str:
@@ -98,6 +106,57 @@ def matrix_figure(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> 
     return _document(figure, {})
 
 
+def detection_figure(found: Detection, chosen: Errors) -> str:
+    """Missed keywords against false accepts per hour (DET): one line for each smoothing window, and the chosen point.
+
+    Both axes are linear: most points of a good network have no false accept at all, and zero has no logarithm.
+    """
+    spoken, hours = sum(found.spoken), found.hours
+    traces = []
+    for curve, dash in zip(found.curves, DASHES, strict=True):
+        window = curve["smoothing_ms"]
+        name = f"{window} ms" if window else "none"
+        traces.append(
+            go.Scatter(
+                x=[count / hours for count in curve["false_accepts"]],
+                y=[sum(misses) / spoken for misses in curve["misses"]],
+                customdata=list(THRESHOLDS), name=name,
+                meta={"series": name, "value": "missed", "smoothing_ms": window},
+                mode="lines+markers", marker={"size": 4}, line={"width": 1.5, "dash": dash},
+                hovertemplate="threshold %{customdata:.2f}: %{x:.1f} an hour, %{y:.1%} missed",
+            )
+        )  # fmt: skip
+    traces.append(
+        go.Scatter(
+            x=[chosen.false_accepts_per_hour], y=[chosen.missed], name="chosen point", mode="markers",
+            meta={"series": "chosen", "value": "missed"}, customdata=[chosen.point.threshold],
+            marker={"symbol": "star", "size": 16, "color": "#c9920e", "line": {"width": 1, "color": "#ffffff"}},
+            hovertemplate="chosen: %{x:.1f} an hour, %{y:.1%} missed<extra></extra>",
+        )
+    )  # fmt: skip
+    figure = go.Figure(traces)
+    figure.update_layout(
+        height=440,
+        hovermode="closest",
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "title": {"text": "Smoothing"}},
+        margin={"l": 56, "r": 16, "t": 32, "b": 44},
+        xaxis={
+            "title": {"text": "False accepts per hour"},
+            "range": _from_zero(max(SHOWN_PER_HOUR, 2 * chosen.false_accepts_per_hour)),
+        },
+        yaxis={
+            "title": {"text": "Keywords missed"}, "tickformat": ".0%",
+            "range": _from_zero(min(1.0, max(SHOWN_MISSED, 1.5 * chosen.missed))),
+        },
+    )  # fmt: skip
+    return _document(figure, {}, WINDOWS)
+
+
+def _from_zero(end: float) -> list[float]:
+    """A range that shows whole markers at zero, too."""
+    return [-0.02 * end, end]
+
+
 def _curve(points: Sequence[Metric], series: str, value: str, axis: str) -> go.Scatter:
     """The training curve is a thin line, the validation curve has points."""
     thin = series == Series.TRAINING
@@ -132,21 +191,20 @@ def _best(run: Run) -> go.Scatter:
     )
 
 
-def _document(figure: go.Figure, extra: dict[str, Any]) -> str:
+def _document(figure: go.Figure, extra: dict[str, Any], lines: Sequence[str] = CURVES) -> str:
+    """Write a figure with both templates; `lines` names the colours of its lines."""
     document = figure.to_plotly_json()
     document["layout"].pop("template", None)
-    document["templates"] = {"light": _template(LIGHT), "dark": _template(DARK)}
+    document["templates"] = {"light": _template(LIGHT, lines), "dark": _template(DARK, lines)}
     return json.dumps({**document, **extra}, cls=PlotlyJSONEncoder, separators=(",", ":"))
 
 
-def _template(colours: dict[str, Any]) -> dict[str, Any]:
+def _template(colours: dict[str, Any], lines: Sequence[str]) -> dict[str, Any]:
     axis = {
         "gridcolor": colours["line"], "linecolor": colours["line"], "zerolinecolor": colours["line"],
         "ticks": "", "title": {"font": {"size": 13}}, "tickfont": {"size": 12},
     }  # fmt: skip
-    series = [
-        {"line": {"color": colours[name]}, "marker": {"color": colours[name]}} for name in ("train", "validation")
-    ]
+    series = [{"line": {"color": colours[name]}, "marker": {"color": colours[name]}} for name in lines]
     scales = [_scale(colours["muted"]), _scale(colours["errors"])]
     return {
         "layout": {

@@ -9,11 +9,13 @@ from typing import Any
 
 from django.http import QueryDict
 
+from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.fields import declared
 from edgewise.spec.network import NETWORKS, STAGE_KINDS, LMUStage, NetworkSpec
 from edgewise.spec.run import AUGMENTATION, PREPROCESSING, TRAINING, RunParameters
 from edgewise.web.forms import BoundParameter, Group, ParameterForm, read
 from runs_app.costs import CostBreakdown, StageCosts
+from runs_app.models import Detection
 from runs_app.services import DEFAULT_NETWORK
 
 CUSTOM = "custom"
@@ -196,6 +198,13 @@ class RunForm(ParameterForm):
 def read_run(posted: QueryDict, editor: NetworkEditor) -> dict[str, Any]:
     """Take the parameters of a run from a posted form, as they were typed; `editor` read the network."""
     return {**read(RunParameters, posted, without=APART), "network": editor.value}
+
+
+def operating_point_form(
+    found: Detection, values: Mapping[str, Any], errors: Mapping[str, str] | None = None
+) -> ParameterForm:
+    """The operating point; what the measurement suggests is its default."""
+    return ParameterForm(OperatingPoint, values, defaults=found.suggestion, errors=errors)
 
 
 def _read_stage(posted: QueryDict, prefix: str) -> Stage:

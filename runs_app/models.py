@@ -9,6 +9,7 @@ from django.db import models
 from datasets_app.models import Clip, Dataset
 from edgewise.accounts.models import WorkspaceRow
 from edgewise.jobs.models import Job, Queue
+from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.run import RunParameters
 
 
@@ -42,6 +43,8 @@ class Run(Job):
     best_step = models.PositiveIntegerField(null=True, blank=True)
     best_accuracy = models.FloatField(null=True, blank=True, help_text="On the validation split, at the best step.")
     training_seconds = models.FloatField(default=0, help_text="Spent in training by all attempts.")
+    threshold = models.FloatField(null=True, blank=True, help_text="Of the operating point, once one was measured.")
+    smoothing_ms = models.PositiveIntegerField(null=True, blank=True, help_text="Of the operating point.")
 
     class Meta(Job.Meta):
         constraints = [
@@ -56,6 +59,13 @@ class Run(Job):
     def settings(self) -> RunParameters:
         """The parameters, validated."""
         return RunParameters.model_validate(self.parameters)
+
+    @property
+    def operating_point(self) -> OperatingPoint:
+        """When a keyword counts as detected; the default where nothing was measured."""
+        if self.threshold is None or self.smoothing_ms is None:
+            return OperatingPoint()
+        return OperatingPoint.model_validate({"threshold": self.threshold, "smoothing_ms": self.smoothing_ms})
 
     @property
     def folder(self) -> str:
@@ -109,6 +119,32 @@ class Evaluation(models.Model):
     loss = models.FloatField()
     confusion = models.JSONField(help_text="confusion[i][j]: clips of label i that were taken for label j.")
     report = models.JSONField(help_text="Intervals, and precision, recall, F1 and support of each label.")
+
+
+class Detection(models.Model):
+    """What each operating point costs: errors on long audio of the validation split (`workers/engine/detection.py`).
+
+    `curves` holds one row for each smoothing window, with arrays over the thresholds of `edgewise.spec.detection`:
+    `false_accepts`, `most_per_hour` (rate of false accepts that is not exceeded, 95 %), and `misses` of each keyword.
+    """
+
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="detection")
+    seconds = models.FloatField(help_text="Of audio.")
+    keyword_clips = models.PositiveIntegerField(help_text="Recordings of keywords in the audio.")
+    other_clips = models.PositiveIntegerField(help_text="Recordings of other words in the audio.")
+    refractory_ms = models.FloatField(help_text="Time after a detection in which there is no other.")
+    keywords = models.JSONField(help_text="Labels of the keywords.")
+    spoken = models.JSONField(help_text="How often each keyword is in the audio.")
+    curves = models.JSONField()
+    suggestion = models.JSONField(help_text="OperatingPoint that the measurement suggests.")
+
+    def __str__(self) -> str:
+        return f"Detection of {self.run}"
+
+    @property
+    def hours(self) -> float:
+        """Of audio."""
+        return self.seconds / 3600
 
 
 class Prediction(models.Model):

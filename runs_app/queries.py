@@ -16,7 +16,8 @@ from datasets_app.models import Dataset
 from edgewise.accounts.models import Workspace
 from edgewise.jobs.models import LogLine, State
 from edgewise.lookup import as_id, one
-from runs_app.models import Metric, Prediction, Project, Run, Series
+from edgewise.spec.detection import THRESHOLDS, OperatingPoint
+from runs_app.models import Detection, Metric, Prediction, Project, Run, Series
 
 RUNS_OF_A_PROJECT = 10
 RUNS_ON_A_PAGE = 200
@@ -260,6 +261,85 @@ def predictions(row: Run, label: int, predicted: int) -> list[Prediction]:
     """Test clips of one cell of the matrix, the surest first."""
     rows = row.predictions.filter(label=label, predicted=predicted).select_related("clip")
     return sorted(rows[:CLIPS_SHOWN], key=lambda one: -float(one.scores[predicted]))
+
+
+# --- detection --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class KeywordErrors:
+    """How often a keyword was in the audio, and how often it was missed."""
+
+    keyword: str
+    spoken: int
+    missed: int
+
+    @property
+    def share(self) -> float | None:
+        """Missed of spoken; None where it was never spoken."""
+        return self.missed / self.spoken if self.spoken else None
+
+
+@dataclass(frozen=True)
+class Errors:
+    """What was measured at an operating point."""
+
+    point: OperatingPoint
+    refractory_ms: float
+    hours: float
+    false_accepts: int
+    most_per_hour: float
+    """Rate that is not exceeded, with 95 % confidence."""
+    keywords: list[KeywordErrors]
+
+    @property
+    def false_accepts_per_hour(self) -> float:
+        """As it was counted."""
+        return self.false_accepts / self.hours
+
+    @property
+    def missed(self) -> float:
+        """Share of all keywords that was missed."""
+        return sum(row.missed for row in self.keywords) / sum(row.spoken for row in self.keywords)
+
+    @property
+    def sentence(self) -> str:
+        """Say it in words."""
+        window = f" over {self.point.smoothing_ms} ms" if self.point.smoothing_ms else ""
+        return (
+            f"At threshold {self.point.threshold:.2f}{window}: {rate(self.false_accepts_per_hour)} false accepts an "
+            f"hour, {100 * self.missed:.1f}\N{NO-BREAK SPACE}% of keywords missed"
+        )
+
+
+def detection(row: Run) -> Detection | None:
+    """What was measured of a run on long audio."""
+    return Detection.objects.filter(run=row).first()
+
+
+def errors(row: Run) -> Errors | None:
+    """What was measured at the operating point of a run."""
+    found = detection(row)
+    return None if found is None else errors_at(found, row.operating_point)
+
+
+def errors_at(found: Detection, point: OperatingPoint) -> Errors:
+    """Look up what was measured at one of the operating points."""
+    curve = next(curve for curve in found.curves if curve["smoothing_ms"] == point.smoothing_ms)
+    place = THRESHOLDS.index(point.threshold)
+    rows = zip(found.keywords, found.spoken, curve["misses"][place], strict=True)
+    return Errors(
+        point, found.refractory_ms, found.hours, curve["false_accepts"][place], curve["most_per_hour"][place],
+        [KeywordErrors(*row) for row in rows],
+    )  # fmt: skip
+
+
+def rate(per_hour: float) -> str:
+    """Write a rate with as many digits as mean something: 0, 0.8, 4.8, 120."""
+    return "0" if per_hour == 0 else f"{per_hour:.1f}" if per_hour < 10 else f"{per_hour:,.0f}"
+
+
+# --- helpers ----------------------------------------------------------------------------------------------------------
 
 
 def _identifier(text: str) -> str:

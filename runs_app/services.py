@@ -18,11 +18,12 @@ from edgewise.accounts.models import User, Workspace
 from edgewise.errors import Conflict, Invalid, NotFound
 from edgewise.jobs import services as jobs
 from edgewise.jobs.models import LogLine
+from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.fields import explain
 from edgewise.spec.network import NETWORKS
 from edgewise.spec.run import RunParameters
 from runs_app.costs import CostBreakdown
-from runs_app.models import Project, Run, Series
+from runs_app.models import Detection, Project, Run, Series
 
 LONGEST_NAME = 100
 POINTS_TO_ESTIMATE_FROM = 50
@@ -131,6 +132,32 @@ def resume_run(run: Run) -> None:
         QueueFull: too many runs wait already.
     """
     jobs.requeue(run)
+
+
+def operating_point(parameters: Mapping[str, Any]) -> OperatingPoint:
+    """Check an operating point.
+
+    Raises:
+        Invalid: says what is wrong, and why.
+    """
+    try:
+        return OperatingPoint.model_validate(dict(parameters))
+    except ValidationError as error:
+        raise Invalid(explain(error, OperatingPoint)) from error
+
+
+def set_operating_point(run: Run, parameters: Mapping[str, Any]) -> None:
+    """Choose threshold and smoothing; what is left out stays as it is. Artifacts built from now on carry them.
+
+    Raises:
+        Invalid: a value is wrong.
+        Conflict: nothing was measured for this run yet.
+    """
+    if not Detection.objects.filter(run=run).exists():
+        raise Conflict(f"No operating points were measured for “{run.name}” yet.", "Let the run end first.")
+    point = operating_point({**run.operating_point.model_dump(), **parameters})
+    run.threshold, run.smoothing_ms = point.threshold, point.smoothing_ms
+    run.save(update_fields=["threshold", "smoothing_ms"])
 
 
 def delete_run(run: Run) -> None:

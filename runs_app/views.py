@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect, render, resolve_url
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from datasets_app.models import Dataset
 from edgewise.errors import Invalid, NotFound, UserError
 from edgewise.jobs.models import State
+from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.run import RunParameters
+from edgewise.web.forms import read
 from edgewise.web.responses import dialog, go, signed_in, user_of, wants_part, workspace_of
 from runs_app import charts, forms, queries, services
 from runs_app.models import Run
@@ -238,14 +241,37 @@ def progress_chart(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
 @signed_in
 @require_GET
 def results(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
-    """Show how well a run does on the test split."""
+    """Show how well a run does on the test split, and at its operating point."""
     run = queries.run(workspace_of(request), run_id)
-    context: dict[str, Any] = {"run": run, "tab": "results"}
-    if _has_results(run):
-        context |= {
-            "figures": queries.figures(run), "finding": queries.finding(run), "confused": queries.most_confused(run),
-        }  # fmt: skip
-    return render(request, "runs/results.html", context)
+    return render(request, "runs/results.html", {**_results(run), **_detection(run, run.operating_point)})
+
+
+@signed_in
+@show_or_send
+def operating_point(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+    """Choose an operating point; before that, draw what another one would cost."""
+    run = queries.run(workspace_of(request), run_id)
+    if request.method == "GET":
+        return _preview_of_point(request, run)
+    values = read(OperatingPoint, request.POST)
+    try:
+        services.set_operating_point(run, values)
+    except Invalid as error:
+        context = {**_results(run), **_detection(run, run.operating_point, values, error.fields)}
+        return render(request, "runs/results.html", context, status=error.status)
+    return redirect(f"{resolve_url('runs:results', run.pk)}#operating-point")
+
+
+def _preview_of_point(request: HttpRequest, run: Run) -> HttpResponse:
+    values, errors, point = read(OperatingPoint, request.GET), {}, run.operating_point
+    try:
+        point = services.operating_point(values)
+    except Invalid as error:
+        errors = error.fields
+    context = _detection(run, point, values, errors)
+    if not context:
+        raise NotFound("measurement of operating points")
+    return render(request, "runs/operating_errors.html", {"run": run, "live": True, **context})
 
 
 @signed_in
@@ -258,6 +284,18 @@ def matrix_chart(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
     return HttpResponse(
         charts.matrix_figure(run.labels, run.evaluation.confusion), content_type="application/json"
     )  # fmt: skip
+
+
+@signed_in
+@require_GET
+def detection_chart(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
+    """Answer what each operating point costs as a figure."""
+    run = queries.run(workspace_of(request), run_id)
+    found = queries.detection(run)
+    if found is None:
+        raise NotFound("measurement of operating points")
+    figure = charts.detection_figure(found, queries.errors_at(found, run.operating_point))
+    return HttpResponse(figure, content_type="application/json")
 
 
 @signed_in
@@ -325,6 +363,30 @@ def delete(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
 
 def _has_results(run: Run) -> bool:
     return hasattr(run, "evaluation")
+
+
+def _results(run: Run) -> dict[str, Any]:
+    context: dict[str, Any] = {"run": run, "tab": "results"}
+    if _has_results(run):
+        context |= {
+            "figures": queries.figures(run), "finding": queries.finding(run), "confused": queries.most_confused(run),
+        }  # fmt: skip
+    return context
+
+
+def _detection(
+    run: Run, point: OperatingPoint, values: Mapping[str, Any] | None = None, errors: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """What an operating point costs, and the form to choose another one; nothing where nothing was measured."""
+    found = queries.detection(run)
+    if found is None:
+        return {}
+    form = forms.operating_point_form(found, values or point.model_dump(), errors)
+    defaults = {name: field.default_text for name, field in form.fields.items()}
+    return {
+        "detection": found, "at": queries.errors_at(found, point), "form": form, "saved": point == run.operating_point,
+        "state": {"errors": dict(errors or {}), "defaults": defaults},
+    }  # fmt: skip
 
 
 def _index(text: str, run: Run) -> int:

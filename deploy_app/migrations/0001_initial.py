@@ -41,6 +41,8 @@ class Migration(migrations.Migration):
                 ('format', models.CharField(max_length=30)),
                 ('options', models.JSONField(default=dict)),
                 ('weights_sha256', models.CharField(max_length=64)),
+                ('threshold', models.FloatField(help_text='Of the operating point that it carries.')),
+                ('smoothing_ms', models.PositiveIntegerField(help_text='Of the operating point that it carries.')),
                 ('size', models.PositiveBigIntegerField(blank=True, null=True)),
                 ('sha256', models.CharField(blank=True, max_length=64)),
                 ('accuracy', models.FloatField(blank=True, help_text='Of the exported network itself, on the test split.', null=True)),

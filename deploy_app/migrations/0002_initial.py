@@ -35,6 +35,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='artifact',
-            constraint=models.UniqueConstraint(fields=('run', 'format', 'options', 'weights_sha256'), name='one_artifact_for_each_input'),
+            constraint=models.UniqueConstraint(fields=('run', 'format', 'options', 'weights_sha256', 'threshold', 'smoothing_ms'), name='one_artifact_for_each_input'),
         ),
     ]

@@ -13,6 +13,14 @@ from tests.browser.world import World
 
 SignIn = Callable[[Page, str], None]
 HEARD = "document.addEventListener('live:job', () => { window.heard = true; });"
+STAR = "() => document.getElementById('trade-off').data.at(-1).customdata[0]"
+PLACE_OF_A_POINT = """() => {
+  const chart = document.getElementById("trade-off");
+  const { xaxis, yaxis } = chart._fullLayout;
+  const index = chart.data[0].customdata.indexOf(0.7);
+  const [x, y] = [chart.data[0].x[index], chart.data[0].y[index]];
+  return { x: xaxis._offset + xaxis.l2p(x), y: yaxis._offset + yaxis.l2p(y) };
+}"""
 POINTS = "() => document.getElementById('curves').data.map((trace) => trace.x.length)"
 
 
@@ -78,6 +86,36 @@ def test_the_table_by_label_sorts(page: Page, world: World, sign_in: SignIn) -> 
     expect(first).to_contain_text("<silence>")
     page.get_by_role("button", name="Label").click()
     expect(first).to_contain_text("up")
+
+
+def test_an_operating_point_is_tried_before_it_is_used(page: Page, world: World, sign_in: SignIn) -> None:
+    sign_in(page, world.reader)
+    page.goto(world.pages["results"])
+    page.locator("#trade-off .main-svg").first.wait_for()
+    part = page.locator("#operating-point")
+    expect(part.get_by_role("heading", name="At threshold 0.62 over 200 ms: ")).to_be_visible()
+    part.get_by_label("Threshold", exact=True).fill("0.3")
+    expect(part.get_by_role("heading", name="At threshold 0.30 over 200 ms: ")).to_be_visible()
+    expect(part.get_by_text("Not in use yet.")).to_be_visible()
+    assert page.evaluate(STAR) == 0.3
+    part.get_by_label("Threshold", exact=True).fill("0.333")
+    expect(part.get_by_text("the nearest to 0.333 is 0.33")).to_be_visible()
+    part.get_by_role("button", name="Reset Threshold to 0.62").click()
+    expect(part.get_by_text("Operating point in use.")).to_be_visible()
+    part.get_by_role("button", name="Use this point").click()
+    expect(part.get_by_role("heading", name="At threshold 0.62 over 200 ms: ")).to_be_visible()
+
+
+def test_a_click_on_a_curve_fills_the_form(page: Page, world: World, sign_in: SignIn) -> None:
+    sign_in(page, world.reader)
+    page.goto(world.pages["results"])
+    page.locator("#trade-off .main-svg").first.wait_for()
+    place = page.evaluate(PLACE_OF_A_POINT)
+    page.locator("#trade-off").click(position=place)
+    part = page.locator("#operating-point")
+    expect(part.get_by_label("Threshold", exact=True)).to_have_value("0.7")
+    expect(part.get_by_label("Smoothing", exact=True)).to_have_value("0")
+    expect(part.get_by_role("heading", name="At threshold 0.70: ")).to_be_visible()
 
 
 def test_deploying_is_greyed_with_its_reason(page: Page, world: World, sign_in: SignIn) -> None:

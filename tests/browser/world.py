@@ -26,9 +26,10 @@ from edgewise.accounts.models import User
 from edgewise.accounts.services import create_token, give_personal_workspace
 from edgewise.jobs.models import LogLine, State
 from edgewise.spec.dataset import DatasetParameters
+from edgewise.spec.detection import SMOOTHING_MS, THRESHOLDS
 from edgewise.spec.run import RunParameters
 from edgewise.storage import put_bytes
-from runs_app.models import Evaluation, Metric, Prediction, Project, Run, Series
+from runs_app.models import Detection, Evaluation, Metric, Prediction, Project, Run, Series
 
 PASSWORD = "correct horse battery"
 WORDS = ["up", "down", "left", "right", "stop", "yes", "no", "go"]
@@ -91,9 +92,10 @@ def build_world() -> World:
     project = Project.objects.create(**owned, name="Kitchen timer")
     runs = {state: _run(owned, project, dataset, f"Run that is {state}", state) for state in State}
     _evaluate(runs[State.SUCCEEDED], raw_data)
+    measure_detection(runs[State.SUCCEEDED])
     Artifact.objects.create(
         **owned, run=runs[State.SUCCEEDED], format="binary", weights_sha256="a" * 64, size=123_456, sha256="b" * 64,
-        accuracy=0.98, state=State.SUCCEEDED, started_at=_ago(3), finished_at=_ago(2),
+        threshold=0.5, smoothing_ms=0, accuracy=0.98, state=State.SUCCEEDED, started_at=_ago(3), finished_at=_ago(2),
     )  # fmt: skip
     create_token(reader, workspace, "Nightly training")
     rows = (workspace, raw_data, project, runs[State.SUCCEEDED], runs[State.RUNNING], runs[State.QUEUED])
@@ -182,6 +184,25 @@ def _evaluate(run: Run, raw_data: RawData) -> None:
     )  # fmt: skip
     scores = [0.6 if index == 3 else 0.4 / (size - 1) for index in range(size)]
     Prediction.objects.create(run=run, clip=clip, offset=0, length=16000, label=2, predicted=3, scores=scores)
+
+
+def measure_detection(run: Run) -> None:
+    """Two hours of audio: the higher the threshold, the fewer false accepts and the more misses."""
+    keywords = [label for label in run.labels if not label.startswith("<")]
+    curves = []
+    for window in SMOOTHING_MS:
+        accepts = [int(3000 * math.exp(-9 * threshold * (1 + window / 1000))) for threshold in THRESHOLDS]
+        misses = [
+            [4 - index // 2 + int(36 * threshold ** (6 + index - window / 200)) for index, _ in enumerate(keywords)]
+            for threshold in THRESHOLDS
+        ]
+        most = [(count + 3) / 2 for count in accepts]
+        curves.append({"smoothing_ms": window, "false_accepts": accepts, "most_per_hour": most, "misses": misses})
+    Detection.objects.create(
+        run=run, seconds=7200, keyword_clips=50, other_clips=12, refractory_ms=1000, keywords=keywords,
+        spoken=[40] * len(keywords), curves=curves, suggestion={"threshold": 0.62, "smoothing_ms": 200},
+    )  # fmt: skip
+    Run.objects.filter(pk=run.pk).update(threshold=0.62, smoothing_ms=200)
 
 
 if __name__ == "__main__":

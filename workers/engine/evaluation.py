@@ -99,9 +99,9 @@ def _percentiles(value: float, resampled: npt.ArrayLike) -> Interval:
 
 
 def probabilities(logits: FloatArray) -> FloatArray:
-    """Return the softmax of each row."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+    """Return the softmax over the last axis."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
 
 
 def softmax_cross_entropy(logits: FloatArray, truth: IntArray) -> float:

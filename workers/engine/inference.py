@@ -1,4 +1,4 @@
-"""Running trained networks over whole clips."""
+"""Running trained networks over whole clips, and over streams."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from keras import ops
 
 from workers.engine import backends, networks
 from workers.engine.batches import plain_features
 from workers.engine.data import Clips
 from workers.engine.features import FeatureExtractor
+from workers.engine.networks import FoldedNetwork
 from workers.engine.weights import TrainedNetwork
 
 FloatArray = npt.NDArray[np.float32]
@@ -46,3 +48,18 @@ def predict(prediction: Callable[[FloatArray], FloatArray], features: FloatArray
 def padded(array: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
     """Append `count` zero rows, so that shapes never change and nothing is compiled twice."""
     return np.concatenate([array, np.zeros((count, *array.shape[1:]), array.dtype)]) if count else array
+
+
+def compiled_stream(network: FoldedNetwork) -> Callable[[FloatArray], FloatArray]:
+    """Compile the streaming form: features (streams, frames, features) → logits after each frame, from zero states."""
+
+    def next_frame(states: Any, frame: Any) -> tuple[Any, Any]:
+        logits, updated = networks.streaming_step(network, frame, states)
+        return updated, logits
+
+    def stream(features: Any) -> Any:
+        states = [ops.zeros((features.shape[0], size)) for size in network.state_shapes]
+        _, logits = ops.scan(next_frame, states, ops.transpose(features, (1, 0, 2)))
+        return ops.transpose(logits, (1, 0, 2))
+
+    return backends.load().compiled(stream)

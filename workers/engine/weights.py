@@ -27,6 +27,11 @@ class TrainedNetwork:
     clip_samples: int
     arrays: dict[str, npt.NDArray[np.float32]]
 
+    @property
+    def clip_milliseconds(self) -> float:
+        """Length of a clip; after a detection a device waits for as long."""
+        return 1000 * self.clip_samples / self.preprocessing.sample_rate
+
     def to_bytes(self) -> bytes:
         """Encode: the same network always gives the same bytes."""
         header = {

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from edgewise.spec.detection import OperatingPoint
 from workers.engine.networks import fold
 from workers.engine.weights import TrainedNetwork
 from workers.export.proof import Evidence, Proof
@@ -22,9 +23,6 @@ from workers.export.readme import readme
 
 CLIENT_VERSION = "24.3.6"
 GOLDEN_CLIPS = 10
-
-THRESHOLD = 0.5
-"""Probability above which a keyword counts: it is then likelier than all other labels together."""
 
 TRY_IT = Path(__file__).parent / "files" / "try_it.py"
 EARLIEST = (1980, 1, 1, 0, 0, 0)
@@ -45,13 +43,18 @@ class Origin:
 
 
 def describe(
-    folder: Path, trained: TrainedNetwork, evidence: Evidence, proofs: tuple[Proof, ...], origin: Origin
+    folder: Path,
+    trained: TrainedNetwork,
+    evidence: Evidence,
+    proofs: tuple[Proof, ...],
+    point: OperatingPoint,
+    origin: Origin,
 ) -> None:
     """Write beside the files of a format what tells how to use and check them."""
-    parameters = json.dumps(parameters_json(trained, proofs, origin), indent=2, ensure_ascii=False) + "\n"
+    parameters = json.dumps(parameters_json(trained, proofs, point, origin), indent=2, ensure_ascii=False) + "\n"
     (folder / "parameters.json").write_text(parameters, encoding="utf-8")
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in trained.labels), encoding="utf-8")
-    (folder / "README.md").write_text(readme(trained, evidence, proofs, origin, THRESHOLD), encoding="utf-8")
+    (folder / "README.md").write_text(readme(trained, evidence, proofs, point, origin), encoding="utf-8")
     (folder / TRY_IT.name).write_bytes(TRY_IT.read_bytes())
     golden = evidence.sample(GOLDEN_CLIPS)
     np.savez(
@@ -63,8 +66,10 @@ def describe(
     )
 
 
-def parameters_json(trained: TrainedNetwork, proofs: tuple[Proof, ...], origin: Origin) -> dict[str, Any]:
-    """Return what the client reads, and beside it what it ignores: `labels`, `threshold`, `edgewise`.
+def parameters_json(
+    trained: TrainedNetwork, proofs: tuple[Proof, ...], point: OperatingPoint, origin: Origin
+) -> dict[str, Any]:
+    """Return what the client reads, and beside it what it ignores: `labels`, `threshold`, `detection`, `edgewise`.
 
     `preprocessing` must hold the client's eight parameters and nothing else, and `version` the client's version.
     """
@@ -82,7 +87,8 @@ def parameters_json(trained: TrainedNetwork, proofs: tuple[Proof, ...], origin: 
         "postprocessing": {},
         "version": {"nengo-edge": CLIENT_VERSION},
         "labels": list(trained.labels),
-        "threshold": THRESHOLD,
+        "threshold": point.threshold,
+        "detection": {"smoothing_ms": point.smoothing_ms, "refractory_ms": _plain(trained.clip_milliseconds)},
         "edgewise": {
             "version": origin.version,
             "run": origin.run,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgewise.spec.detection import OperatingPoint
 from workers.engine.data import Clips
 from workers.engine.weights import TrainedNetwork
 from workers.export import artifact
@@ -33,6 +34,7 @@ def build(
     format_name: str,
     trained: TrainedNetwork,
     test: Clips,
+    point: OperatingPoint,
     origin: Origin,
     target: Path,
     report: Callable[[int, int, str], None],
@@ -43,6 +45,7 @@ def build(
         format_name: one of `FORMATS`.
         trained: the network.
         test: the clips that judge each form.
+        point: when the device shall count a keyword as detected.
         origin: what the artifact says of itself.
         target: appears when it is whole.
         report: is told stages done, stages in all, and what comes next.
@@ -63,6 +66,6 @@ def build(
             report(2 + 2 * len(proofs), stages, f"Checking the {form.title} on {len(evidence.audio):,} test clips")
             proofs.append(prove(form, folder, trained, evidence))
         report(stages - 1, stages, "Packing")
-        artifact.describe(folder, trained, evidence, tuple(proofs), origin)
+        artifact.describe(folder, trained, evidence, tuple(proofs), point, origin)
         artifact.pack(folder, target)
     return Built(target, tuple(proofs), stages)

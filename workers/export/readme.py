@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from edgewise.spec.detection import OperatingPoint
 from workers.engine.weights import TrainedNetwork
 from workers.export.proof import BOUND, Evidence, Proof
 
@@ -15,13 +16,13 @@ INSTALL = "nengo-edge==24.3.6 tensorflow==2.18.1 tf-keras==2.18.0 tensorflow-tex
 
 
 def readme(
-    trained: TrainedNetwork, evidence: Evidence, proofs: tuple[Proof, ...], origin: Origin, threshold: float
+    trained: TrainedNetwork, evidence: Evidence, proofs: tuple[Proof, ...], point: OperatingPoint, origin: Origin
 ) -> str:
     """Say how to run the artifact, what it hears, how well, and under which licences."""
     sections = (
         _head(trained, origin),
         _usage(trained, proofs),
-        _scores(trained, threshold),
+        _scores(trained, point),
         _accuracy(trained, evidence, proofs),
         _licences(trained, origin),
     )
@@ -72,13 +73,16 @@ scores that the trained network gives them.
 """
 
 
-def _scores(trained: TrainedNetwork, threshold: float) -> str:
+def _scores(trained: TrainedNetwork, point: OperatingPoint) -> str:
     rows = "\n".join(f"| {index} | `{label}` |" for index, label in enumerate(trained.labels))
+    average = f", average them over the last {point.smoothing_ms} ms," if point.smoothing_ms else ""
     return f"""\
 ## Scores
 
-One score (logit) for each label; the largest one wins, and softmax turns them into probabilities. A good start is to
-count a keyword when its probability is above {threshold:g}, the `threshold` in `parameters.json`.
+One score (logit) for each label; of a whole clip the largest one wins. In a stream, turn the scores of each frame into
+probabilities by softmax{average} and count the most probable keyword as detected when it reaches {point.threshold:g}.
+Then detect nothing for {trained.clip_milliseconds:g} ms; `threshold` and `detection` in `parameters.json` hold these
+numbers.
 
 | output | label |
 |---|---|

@@ -54,7 +54,7 @@ def _build(attempt: Attempt, job: Artifact, trained: TrainedNetwork, test: Clips
         seed=job.run.settings.seed,
         data_licence=LICENCES[DataOrigin(job.run.dataset.raw_data.origin)],
     )
-    built = build(job.format, trained, test, origin, folder / "artifact.zip", report)
+    built = build(job.format, trained, test, job.operating_point, origin, folder / "artifact.zip", report)
     content = built.path.read_bytes()
     for proof in built.proofs:
         attempt.log(

@@ -10,7 +10,7 @@ import time
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from django.conf import settings
@@ -24,7 +24,7 @@ from edgewise.events.publish import publish, publish_job
 from edgewise.jobs import services
 from edgewise.jobs.models import Level
 from edgewise.spec.dataset import SILENCE, SPLITS
-from runs_app.models import Evaluation, Metric, Prediction, Run, Series
+from runs_app.models import Detection, Evaluation, Metric, Prediction, Run, Series
 from workers.attempt import Attempt, Pace, Stopped
 from workers.database import retrying
 from workers.engine import checkpoints, events
@@ -33,6 +33,9 @@ from workers.engine.data import Clips, TrainingData, cut_silence, generated_nois
 from workers.engine.errors import EngineError
 from workers.engine.evaluation import intervals, judge, probabilities
 from workers.engine.weights import BEST, TrainedNetwork
+
+if TYPE_CHECKING:
+    from workers.engine.detection import Sweep
 
 WRITE_SECONDS = 0.5
 ROWS_AT_ONCE = 2000
@@ -43,7 +46,7 @@ Manifest = dict[str, Any]
 
 
 def run(attempt: Attempt) -> None:
-    """Train, or go on from the last checkpoint; then judge the best weights on the test split."""
+    """Train, or go on from the last checkpoint; then judge the best weights and find an operating point for them."""
     job = attempt.job
     assert isinstance(job, Run)
     attempt.progress(job.progress_done, job.settings.steps, "steps", "Preparing the clips", at_once=True)
@@ -78,7 +81,8 @@ def _train_and_judge(attempt: Attempt, job: Run, manifest: Manifest, data: Train
     logits = infer(outcome.best, data.test, cache)
     hits = int(np.sum(logits.argmax(axis=1) == data.test.label))
     attempt.log(f"Test: {hits} of {len(data.test)} clips are right.")
-    retrying(lambda: _finish(job, manifest, data, logits, outcome.step))
+    sweep = _measure_detection(attempt, outcome.best, data, outcome.step)
+    retrying(lambda: _finish(job, manifest, data, logits, sweep, outcome.step))
 
 
 # --- clips ------------------------------------------------------------------------------------------------------------
@@ -349,11 +353,28 @@ def _point(metric: Metric) -> dict[str, Any]:
 # --- the end ----------------------------------------------------------------------------------------------------------
 
 
-def _finish(job: Run, manifest: Manifest, data: TrainingData, logits: Any, step: int) -> None:
+def _measure_detection(attempt: Attempt, network: TrainedNetwork, data: TrainingData, step: int) -> Sweep | None:
+    """Measure false accepts and misses on long audio; None where the validation split has no keyword."""
+    from workers.engine.detection import measure
+
+    settings = attempt.job.settings  # type: ignore[attr-defined]
+
+    def report(done: float, total: float) -> None:
+        attempt.stop_if_asked()
+        message = f"Measuring false accepts: {done:.1f} of {total:.1f} hours of audio"
+        attempt.progress(step, settings.steps, "steps", message, at_once=True)
+
+    sweep = measure(network, data, settings.seed, report)
+    if sweep is None:
+        attempt.log("There are no keywords among the validation clips: no operating point was measured.", Level.WARNING)
+    return sweep
+
+
+def _finish(job: Run, manifest: Manifest, data: TrainingData, logits: Any, sweep: Sweep | None, step: int) -> None:
     report = judge(logits, data.test.label, data.labels)
     spread = intervals(logits, data.test.label, len(data.labels))
     with transaction.atomic():
-        services.succeed(job, message="", progress_done=step)
+        services.succeed(job, message="", progress_done=step, **_store_detection(job, sweep))
         Evaluation.objects.update_or_create(
             run=job,
             defaults={
@@ -373,6 +394,36 @@ def _finish(job: Run, manifest: Manifest, data: TrainingData, logits: Any, step:
         )
         job.predictions.all().delete()
         Prediction.objects.bulk_create(_predictions(job, manifest, data, logits), batch_size=ROWS_AT_ONCE)
+
+
+def _store_detection(job: Run, sweep: Sweep | None) -> dict[str, Any]:
+    """Write what was measured and return the operating point for the run's row."""
+    if sweep is None:
+        Detection.objects.filter(run=job).delete()
+        return {"threshold": None, "smoothing_ms": None}
+    suggestion = sweep.suggestion().model_dump()
+    Detection.objects.update_or_create(
+        run=job,
+        defaults={
+            "seconds": sweep.seconds,
+            "keyword_clips": sweep.keyword_clips,
+            "other_clips": sweep.other_clips,
+            "refractory_ms": sweep.refractory_ms,
+            "keywords": list(sweep.keywords),
+            "spoken": sweep.spoken.tolist(),
+            "curves": [
+                {
+                    "smoothing_ms": curve.smoothing_ms,
+                    "false_accepts": curve.false_accepts.tolist(),
+                    "most_per_hour": [round(rate, 3) for rate in sweep.highest_rates(curve).tolist()],
+                    "misses": curve.misses.tolist(),
+                }
+                for curve in sweep.curves
+            ],
+            "suggestion": suggestion,
+        },
+    )
+    return suggestion
 
 
 def _predictions(job: Run, manifest: Manifest, data: TrainingData, logits: Any) -> list[Prediction]:

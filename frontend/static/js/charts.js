@@ -52,7 +52,7 @@ class PlotlyChart extends HTMLElement {
       modeBarButtons: [[
         "zoom2d", "resetScale2d",
         { name: "Download as PNG", icon: Plotly.Icons.camera, click: (chart) => Plotly.downloadImage(chart, { format: "png", filename: name, scale: 2 }) },
-        { name: "Download as CSV", icon: Plotly.Icons.disk, click: (chart) => save(`${name}.csv`, csv(chart.data)) },
+        { name: "Download as CSV", icon: Plotly.Icons.disk, click: (chart) => save(`${name}.csv`, csv(chart)) },
       ]],
     };
   }
@@ -61,9 +61,9 @@ class PlotlyChart extends HTMLElement {
 customElements.define("plotly-chart", PlotlyChart);
 
 // The rows of all traces, one point on each.
-function csv(traces) {
+function csv({ data: traces, layout }) {
   const cell = (value) => (/[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value));
-  const lines = ["curve,value,step,number"];
+  const lines = [["curve", "value", layout.xaxis.title.text.toLowerCase(), "number"].map(cell).join(",")];
   for (const trace of traces) {
     if (trace.type !== "scatter") continue;
     trace.x.forEach((x, index) => lines.push([trace.meta.series, trace.meta.value, x, trace.y[index]].map(cell).join(",")));

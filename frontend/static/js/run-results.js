@@ -1,5 +1,6 @@
 // The Results tab: what the matrix counts, and the clips behind its cells.
 import "./spectrogram.js";
+import "./operating-point.js";
 
 const chart = document.getElementById("matrix");
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from edgewise.spec.dataset import DatasetParameters
+from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.fields import Parameter, declared
 from edgewise.spec.network import NETWORKS, STAGE_KINDS
 from edgewise.spec.run import RunParameters
@@ -26,8 +27,13 @@ the last table lists them.
 
 def render() -> str:
     """Return the document's text."""
-    parts = [HEAD, *_tables("Dataset", DatasetParameters), *_tables("Run", RunParameters), _networks(), *_stages()]
-    return "\n".join(parts)
+    models: dict[str, type[BaseModel]] = {
+        "Dataset": DatasetParameters,
+        "Run": RunParameters,
+        "Operating point": OperatingPoint,
+    }
+    tables = [table for title, model in models.items() for table in _tables(title, model)]
+    return "\n".join([HEAD, *tables, _networks(), *_stages()])
 
 
 def _tables(title: str, model: type[BaseModel]) -> Iterator[str]:

@@ -291,8 +291,8 @@ def _stage_cost(stage: AnyStage, channels: int, period: int) -> StageCost:
     return StageCost(weights, stage.units + projection, macs, memory, transition)
 
 
-# Thirteen cepstral coefficients smooth a voice's pitch away, and the floor hides what microphones and codecs leave where
-# nobody speaks: both matter more for people who were not heard than any network (docs/networks.md).
+# Thirteen cepstral coefficients smooth a voice's pitch away, and the floor hides what microphones and codecs leave
+# where nobody speaks: both matter more for people who were not heard than the size of a network (docs/networks.md).
 FEATURES = {"dct_num_features": 13, "log_epsilon": 0.01}
 
 

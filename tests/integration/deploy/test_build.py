@@ -50,6 +50,18 @@ def test_what_is_deleted_is_built_again_with_the_same_bytes(run: Run, alice: Use
     assert second.sha256 == first.sha256
 
 
+def test_an_artifact_carries_the_operating_point_that_it_was_asked_for(run: Run, alice: User, build: Build) -> None:
+    run.threshold, run.smoothing_ms = 0.62, 200
+    run.save()
+    artifact = services.request_artifact(run=run, user=alice, format="tflite")
+    Run.objects.filter(pk=run.pk).update(threshold=0.9)  # chosen while it waits
+    build(artifact)
+    with zipfile.ZipFile(storage.local_path(artifact.file_name)) as archive:
+        parameters = json.loads(archive.read("parameters.json"))
+    assert parameters["threshold"] == 0.62
+    assert parameters["detection"] == {"smoothing_ms": 200, "refractory_ms": 500}
+
+
 def test_weights_that_were_replaced_meanwhile_are_not_taken(run: Run, alice: User, build: Build) -> None:
     artifact = services.request_artifact(run=run, user=alice, format="tflite")
     storage.put_bytes(run.weights_name, random_network("kws-small", seed=1).to_bytes())

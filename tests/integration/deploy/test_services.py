@@ -51,6 +51,16 @@ def test_other_weights_are_another_input(run: Run, alice: User) -> None:
     assert services.request_artifact(run=run, user=alice, format="binary") != first
 
 
+def test_another_operating_point_is_another_input(run: Run, alice: User) -> None:
+    first = services.request_artifact(run=run, user=alice, format="binary")
+    run.threshold, run.smoothing_ms = 0.62, 200
+    second = services.request_artifact(run=run, user=alice, format="binary")
+    assert second != first
+    assert (second.threshold, second.smoothing_ms) == (0.62, 200)
+    run.threshold, run.smoothing_ms = None, None
+    assert services.request_artifact(run=run, user=alice, format="binary") == first
+
+
 @pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED])
 def test_what_failed_or_was_cancelled_is_built_again(run: Run, alice: User, state: State) -> None:
     artifact = services.request_artifact(run=run, user=alice, format="binary")

@@ -11,7 +11,8 @@ from edgewise.accounts.models import User, Workspace
 from edgewise.accounts.services import create_token, give_personal_workspace
 from edgewise.jobs import services as jobs
 from edgewise.jobs.models import State
-from runs_app.models import Project, Run
+from edgewise.spec.detection import SMOOTHING_MS, THRESHOLDS
+from runs_app.models import Detection, Project, Run
 
 WORDS = ["up", "down", "left"]
 
@@ -73,6 +74,24 @@ def client_of(user: User) -> APIClient:
     secret = create_token(user, give_personal_workspace(user), "script")[1]
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
     return client
+
+
+@pytest.fixture
+def measured(trained: Run) -> Run:
+    """A run whose detections were measured: two hours; the higher the threshold, the more is missed."""
+    curve = {
+        "false_accepts": [len(THRESHOLDS) - place for place in range(len(THRESHOLDS))],
+        "most_per_hour": [1.0 + len(THRESHOLDS) - place for place in range(len(THRESHOLDS))],
+        "misses": [[place, 0, 0] for place in range(len(THRESHOLDS))],
+    }
+    Detection.objects.create(
+        run=trained, seconds=7200, keyword_clips=30, other_clips=10, refractory_ms=1000, keywords=WORDS,
+        spoken=[100, 100, 0], curves=[{"smoothing_ms": window, **curve} for window in SMOOTHING_MS],
+        suggestion={"threshold": 0.25, "smoothing_ms": 100},
+    )  # fmt: skip
+    Run.objects.filter(pk=trained.pk).update(threshold=0.25, smoothing_ms=100)
+    trained.refresh_from_db()
+    return trained
 
 
 @pytest.fixture

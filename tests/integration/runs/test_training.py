@@ -25,9 +25,10 @@ from edgewise.accounts.models import User, Workspace
 from edgewise.jobs import services as jobs
 from edgewise.jobs.models import LogLine, State
 from edgewise.spec.dataset import SPLITS
+from edgewise.spec.detection import SMOOTHING_MS, THRESHOLDS
 from edgewise.spec.network import LMUStage, NetworkSpec
 from runs_app import services
-from runs_app.models import Project, Run, Series
+from runs_app.models import Detection, Evaluation, Project, Run, Series
 from tests.unit.engine.tones import RATE, SAMPLES, TONES_HZ, run_parameters
 from workers.attempt import Attempt, Stopped
 from workers.engine.errors import EngineError
@@ -185,6 +186,7 @@ def test_a_run_is_trained_judged_and_kept(optimize: Callable[..., Run], publishe
     assert files_in(f"{run.folder}/checkpoint") == ["best.npz", "checkpoint.npz"]
 
     found = run.evaluation
+    assert_detection_was_measured(run)
     matrix = np.zeros((4, 4), dtype=int)
     for prediction in run.predictions.select_related("clip"):
         matrix[prediction.label, prediction.predicted] += 1
@@ -199,6 +201,18 @@ def test_a_run_is_trained_judged_and_kept(optimize: Callable[..., Run], publishe
     assert matrix.tolist() == found.confusion
     assert found.clips == matrix.sum() == 35
     assert found.accuracy == pytest.approx(np.trace(matrix) / matrix.sum())
+
+
+def assert_detection_was_measured(run: Run) -> None:
+    found = run.detection
+    assert found.keywords == list(WORDS)
+    assert found.spoken == [100, 100, 100]  # ten clips of each, ten times
+    assert (found.keyword_clips, found.other_clips, found.refractory_ms) == (30, 0, 1000 * SAMPLES / RATE)
+    assert [curve["smoothing_ms"] for curve in found.curves] == list(SMOOTHING_MS)
+    for curve in found.curves:
+        assert {len(curve[name]) for name in ("false_accepts", "most_per_hour", "misses")} == {len(THRESHOLDS)}
+        assert np.shape(curve["misses"]) == (len(THRESHOLDS), len(WORDS))
+    assert run.operating_point.model_dump() == found.suggestion
 
 
 def test_a_run_that_was_killed_goes_on_as_if_nothing_had_happened(
@@ -262,6 +276,25 @@ def test_a_cancelled_run_keeps_its_best_weights_and_can_be_resumed(optimize: Cal
     run.refresh_from_db()
     assert run.state == State.SUCCEEDED
     assert [step for series, step, *_ in curve(run) if series == Series.VALIDATION] == [20, 40, 60]
+
+
+def test_a_run_can_be_cancelled_while_its_detections_are_measured(
+    optimize: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = optimize("measured")
+    attempt = Trial(run)
+    progress = attempt.progress
+
+    def stop_there(*args: Any, **options: Any) -> None:
+        progress(*args, **options)
+        if "hours of audio" in attempt.job.message:
+            attempt.stop()
+
+    monkeypatch.setattr(attempt, "progress", stop_there)
+    with pytest.raises(Stopped):
+        train.run(attempt)
+    assert not Detection.objects.filter(run=run).exists()
+    assert not Evaluation.objects.filter(run=run).exists()
 
 
 def test_a_run_begins_where_its_initial_weights_ended(optimize: Callable[..., Run]) -> None:

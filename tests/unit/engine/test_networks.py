@@ -59,7 +59,8 @@ def specifications(draw: st.DrawFn) -> NetworkSpec:
         stages.append(
             LMUStage(
                 order=draw(orders), theta=draw(thetas), units=draw(widths), activation=draw(activations),
-                projection=projection, residual=residual, stride=draw(st.integers(1, 3)), filters=draw(st.integers(0, 2)),
+                projection=projection, residual=residual, stride=draw(st.integers(1, 3)),
+                filters=draw(st.integers(0, 2)),
             )
         )  # fmt: skip
     order, theta, units, activation = draw(orders), draw(thetas), draw(widths), draw(activations)

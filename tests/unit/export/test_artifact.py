@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.run import AudioPreprocessing
 from tests.networks import LABELS, random_clips, random_network
 from workers.engine.data import Clips
@@ -22,6 +23,7 @@ from workers.export.build import Built, build
 from workers.export.forms import FORMATS
 
 ORIGIN = Origin("1.2.3", "run-id", "dataset-id", "ab" * 32, 7, "Noise of a generator, free of rights.")
+POINT = OperatingPoint(threshold=0.62, smoothing_ms=200)
 ALWAYS = {"parameters.json", "README.md", "labels.txt", "golden.npz", "try_it.py"}
 SAVED_MODEL = {"saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"}
 TFLITE = {"model.tflite", "feature_extractor.tflite"}
@@ -34,7 +36,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 
 
 def made(format_name: str, clips: Clips, folder: Path, name: str = "kws-small") -> Built:
-    return build(format_name, random_network(name), clips, ORIGIN, folder / "artifact.zip", lambda *_: None)
+    return build(format_name, random_network(name), clips, POINT, ORIGIN, folder / "artifact.zip", lambda *_: None)
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
@@ -52,14 +54,16 @@ def test_parameters_hold_what_the_client_reads_and_what_it_ignores(clips: Clips,
         parameters = json.loads(archive.read("parameters.json"))
         labels = archive.read("labels.txt").decode().splitlines()
     assert set(parameters) == {
-        "preprocessing", "model", "postprocessing", "version", "labels", "threshold", "edgewise"
+        "preprocessing", "model", "postprocessing", "version", "labels", "threshold", "detection", "edgewise"
     }  # fmt: skip
     assert set(parameters["preprocessing"]) == set(AudioPreprocessing.model_fields)
     assert parameters["model"] == {
-        "type": "kws", "return_sequences": False, "n_unroll": 1, "input_shape": [None, 40],
-        "output_shape": [None, 5], "state_shapes": [1, 168, 224],
+        "type": "kws", "return_sequences": False, "n_unroll": 1, "input_shape": [None, 13],
+        "output_shape": [None, 5], "state_shapes": [1, 512, 512, 512, 512, 512],
     }  # fmt: skip
     assert parameters["postprocessing"] == {}
+    assert parameters["threshold"] == 0.62
+    assert parameters["detection"] == {"smoothing_ms": 200, "refractory_ms": 500}
     assert parameters["version"] == {"nengo-edge": "24.3.6"}
     assert parameters["labels"] == labels == list(LABELS)
     assert parameters["edgewise"] == {
@@ -73,7 +77,7 @@ def test_the_golden_clips_are_what_the_network_heard(clips: Clips, tmp_path: Pat
         archive.extractall(tmp_path)
     golden = np.load(tmp_path / "golden.npz")
     assert golden["audio"].shape == (10, 8000)
-    assert golden["features"].shape == (10, 24, 40)
+    assert golden["features"].shape == (10, 24, 13)
     assert golden["logits"].shape == (10, len(LABELS))
     assert np.array_equal(golden["audio"][0], clips.around(0, 0, 8000))
 
@@ -82,7 +86,7 @@ def test_the_readme_says_how_to_run_it_how_well_it_hears_and_under_which_licence
     with zipfile.ZipFile(made("binary", clips, tmp_path, "kws-reference").path) as archive:
         text = archive.read("README.md").decode()
     for expected in ("TFLiteRunner", "try_it.py", *LABELS, "all 30 test clips", ORIGIN.data_licence, "Apache-2.0",
-                     "keras-lmu's licence"):  # fmt: skip
+                     "keras-lmu's licence", "over the last 200 ms", "reaches 0.62", "nothing for 500 ms"):  # fmt: skip
         assert expected in text
 
 

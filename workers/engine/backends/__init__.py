@@ -52,6 +52,9 @@ class Backend(Protocol):
     def compiled_prediction(self, model: keras.Model) -> Callable[[FloatArray], FloatArray]:
         """Compile features (clips, frames, features) → logits (clips, labels), in float32."""
 
+    def compiled(self, function: Callable[[Any], Any]) -> Callable[[FloatArray], FloatArray]:
+        """Compile a function of one array that neither reads nor changes variables."""
+
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Whether this is how the library says that something does not fit into memory."""
 

@@ -84,6 +84,11 @@ class Jax:
 
         return call
 
+    def compiled(self, function: Callable[[Any], Any]) -> Callable[[FloatArray], FloatArray]:
+        """Compile a function without variables."""
+        program = jax.jit(function)
+        return lambda values: np.asarray(program(values))
+
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Whether XLA ran out of memory; it has one class for all that goes wrong while it runs."""
         return isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)

@@ -91,11 +91,12 @@ class TensorFlow:
     def compiled_prediction(self, model: keras.Model) -> Callable[[FloatArray], FloatArray]:
         """Compile the model as it is used, without dropout."""
 
-        @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
-        def prediction(features: Any) -> Any:
-            return tf.cast(model(features, training=False), tf.float32)
+        return self.compiled(lambda features: tf.cast(model(features, training=False), tf.float32))
 
-        return lambda features: np.asarray(prediction(features))
+    def compiled(self, function: Callable[[Any], Any]) -> Callable[[FloatArray], FloatArray]:
+        """Compile a function without variables of its own."""
+        program = tf.function(function, jit_compile=True)
+        return lambda values: np.asarray(program(values))
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Whether TensorFlow ran out of memory."""
