@@ -53,13 +53,18 @@ def padded(array: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
 def compiled_stream(network: FoldedNetwork) -> Callable[[FloatArray], FloatArray]:
     """Compile the streaming form: features (streams, frames, features) → logits after each frame, from zero states."""
 
-    def next_frame(states: Any, frame: Any) -> tuple[Any, Any]:
-        logits, updated = networks.streaming_step(network, frame, states)
-        return updated, logits
-
     def stream(features: Any) -> Any:
-        states = [ops.zeros((features.shape[0], size)) for size in network.state_shapes]
-        _, logits = ops.scan(next_frame, states, ops.transpose(features, (1, 0, 2)))
+        count, frames, _ = features.shape
+        by_frame = ops.transpose(features, (1, 0, 2))
+
+        def next_frame(index: Any, carried: tuple[list[Any], Any]) -> tuple[list[Any], Any]:
+            states, logits = carried
+            scores, states = networks.streaming_step(network, ops.take(by_frame, index, axis=0), states)
+            return states, ops.slice_update(logits, (index, 0, 0), scores[None])
+
+        begin = [ops.zeros((count, size)) for size in network.state_shapes]
+        empty = ops.zeros((frames, count, network.labels))
+        _, logits = ops.fori_loop(0, frames, next_frame, (begin, empty))
         return ops.transpose(logits, (1, 0, 2))
 
     return backends.load().compiled(stream)

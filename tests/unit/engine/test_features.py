@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edgewise.spec.run import AudioPreprocessing
 from workers.bench.peers import client_features
-from workers.engine.features import CLIPS_AT_ONCE, FeatureExtractor
+from workers.engine.features import CLIPS_AT_ONCE, FeatureExtractor, cosine_transform
 
 Array = npt.NDArray[np.float64]
 
@@ -68,6 +68,18 @@ def preprocessings(draw: st.DrawFn) -> AudioPreprocessing:
     )
 
 
+def allowed(audio: Array, parameters: AudioPreprocessing) -> Array:
+    """What float32 may change in features of noise: 1e-4, and more where a band is nearly empty by chance.
+
+    Rounding is relative to the loudest band of a frame, and the logarithm makes it relative to each band.
+    """
+    levels = FeatureExtractor(parameters.model_copy(update={"dct_num_features": 0}), np.float64)(audio)
+    loudest = levels.max(axis=-1, keepdims=True, initial=np.log(parameters.log_epsilon))
+    rounding = 1e-4 + 4 * np.finfo(np.float32).eps * np.exp(loudest - levels)
+    count = parameters.dct_num_features
+    return rounding @ np.abs(cosine_transform(parameters.mel_num_bins, count)) if count else rounding
+
+
 @given(parameters=preprocessings(), samples=st.integers(0, 6000), seed=st.integers(0, 1000))
 @settings(deadline=None, max_examples=30)
 def test_features_follow_the_definition(parameters: AudioPreprocessing, samples: int, seed: int) -> None:
@@ -80,7 +92,7 @@ def test_features_follow_the_definition(parameters: AudioPreprocessing, samples:
     fast = FeatureExtractor(parameters)(audio.astype(np.float32))
     assert fast.dtype == np.float32
     expected_of_float32 = np.stack([reference(clip, parameters) for clip in audio.astype(np.float32)])
-    np.testing.assert_allclose(fast, expected_of_float32, atol=1e-4)
+    assert (np.abs(fast - expected_of_float32) <= allowed(audio, parameters)).all()
 
 
 @given(parameters=preprocessings(), samples=st.integers(1500, 6000), seed=st.integers(0, 1000))
@@ -93,7 +105,8 @@ def test_features_are_those_of_the_client(parameters: AudioPreprocessing, sample
     assert exact.shape == client(audio).shape
     np.testing.assert_allclose(exact, client(audio), atol=1e-9)
     rounded = audio.astype(np.float32)
-    np.testing.assert_allclose(FeatureExtractor(parameters)(rounded), client(rounded), atol=1e-4)
+    differences = np.abs(FeatureExtractor(parameters)(rounded) - client(rounded))
+    assert (differences <= allowed(audio, parameters)).all()
 
 
 def tone() -> Array:
