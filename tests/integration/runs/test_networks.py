@@ -166,7 +166,7 @@ def test_weights_that_fit_no_more_are_told_beside_their_field(
     browser: Client, form: dict[str, Any], trained: Run
 ) -> None:
     state = browser.post("/runs/preview", {**form, "initial_weights": trained.pk}).context["state"]
-    assert "its network has 3 stages, not 2" in state["errors"]["initial_weights"]
+    assert "its network has 6 stages, not 2" in state["errors"]["initial_weights"]
 
 
 # --- the editor -------------------------------------------------------------------------------------------------------
