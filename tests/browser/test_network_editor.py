@@ -40,27 +40,27 @@ def parameters(page: Page) -> Locator:
 
 def test_a_network_is_edited_mended_and_trained(editor: Page) -> None:
     before = parameters(editor).inner_text()
-    share = editor.locator("#cost-2").inner_text()
-    stage(editor, 3).get_by_label("Units").fill("48")
+    share = editor.locator("#cost-5").inner_text()
+    stage(editor, 6).get_by_label("Units").fill("48")
     expect(parameters(editor)).not_to_have_text(before)
-    expect(editor.locator("#cost-2")).not_to_have_text(share)
+    expect(editor.locator("#cost-5")).not_to_have_text(share)
     editor.get_by_role("button", name="Add a stage").click()
-    expect(stage(editor, 4).get_by_label("Kind")).to_be_focused()
-    stage(editor, 4).get_by_label("Kind").select_option(label="Dense")
+    expect(stage(editor, 7).get_by_label("Kind")).to_be_focused()
+    stage(editor, 7).get_by_label("Kind").select_option(label="Dense")
     expect(editor.get_by_text("The last stage must be an LMU")).to_be_visible()
     editor.get_by_label("Name").fill("My network")
     editor.get_by_role("button", name="Optimize").click()
-    problem = editor.get_by_role("alert").get_by_role("link", name="Stage 4: The last stage must be an LMU")
+    problem = editor.get_by_role("alert").get_by_role("link", name="Stage 7: The last stage must be an LMU")
     problem.click()
-    expect(stage(editor, 4).get_by_label("Kind")).to_be_in_viewport()
-    stage(editor, 4).get_by_role("button", name="Move up").click()
-    expect(stage(editor, 3).get_by_label("Kind")).to_have_value("dense")
+    expect(stage(editor, 7).get_by_label("Kind")).to_be_in_viewport()
+    stage(editor, 7).get_by_role("button", name="Move up").click()
+    expect(stage(editor, 6).get_by_label("Kind")).to_have_value("dense")
     expect(editor.locator("#stages .error:visible")).to_have_count(0)
     editor.get_by_role("button", name="Optimize").click()
     editor.wait_for_url("**/progress")
     editor.get_by_role("link", name="Configuration").click()
     kinds = editor.get_by_role("row", name=re.compile(r"^\d\. ")).locator("th")
-    expect(kinds).to_have_text(["1. Dense", "2. LMU", "3. Dense", "4. LMU"])
+    expect(kinds).to_have_text(["1. Dense", *(f"{number}. LMU" for number in range(2, 6)), "6. Dense", "7. LMU"])
 
 
 def test_an_error_stands_in_its_stage_while_typing(editor: Page) -> None:
@@ -77,6 +77,7 @@ def test_an_error_stands_in_its_stage_while_typing(editor: Page) -> None:
 
 
 def test_stages_move_by_keyboard(editor: Page) -> None:
+    stage(editor, 3).get_by_label("Units").fill("40")
     stage(editor, 3).get_by_role("button", name="Move up").focus()
     editor.keyboard.press("Enter")
     expect(stage(editor, 2).get_by_label("Units")).to_have_value("40")
@@ -95,7 +96,6 @@ def test_what_was_edited_outlives_a_look_at_another_network(editor: Page) -> Non
 
 
 def test_initial_weights_say_whether_they_fit(editor: Page) -> None:
-    editor.get_by_label("DCT features", exact=True).fill("20")
     weights = editor.get_by_label("Initial weights", exact=True)
     option = weights.locator("option", has_text="Run that is succeeded")
     expect(option).to_be_enabled()
@@ -128,7 +128,7 @@ def test_the_editor_works_without_scripts(browser: Browser, site: str, world: Wo
     page.get_by_text("Stages", exact=True).click()
     page.get_by_role("button", name="Edit a copy of kws-small").click()
     page.get_by_role("button", name="Add a stage").click()
-    stage(page, 4).get_by_label("Units").fill("24")
+    stage(page, 7).get_by_label("Units").fill("24")
     page.get_by_label("Name").fill("Without scripts")
     page.get_by_label("Name").press("Enter")
     page.wait_for_url("**/progress")

@@ -27,6 +27,7 @@ from edgewise.accounts.services import create_token, give_personal_workspace
 from edgewise.jobs.models import LogLine, State
 from edgewise.spec.dataset import DatasetParameters
 from edgewise.spec.detection import SMOOTHING_MS, THRESHOLDS
+from edgewise.spec.network import NETWORKS
 from edgewise.spec.run import RunParameters
 from edgewise.storage import put_bytes
 from runs_app.models import Detection, Evaluation, Metric, Prediction, Project, Run, Series
@@ -34,6 +35,7 @@ from runs_app.models import Detection, Evaluation, Metric, Prediction, Project, 
 PASSWORD = "correct horse battery"
 WORDS = ["up", "down", "left", "right", "stop", "yes", "no", "go"]
 KEYWORDS = WORDS[:5]
+NETWORK = "kws-small"
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def _dataset(owned: dict[str, Any], raw_data: RawData) -> Dataset:
 
 
 def _run(owned: dict[str, Any], project: Project, dataset: Dataset, name: str, state: State) -> Run:
-    parameters = RunParameters(network="kws-small", steps=1000, validation_interval=100)
+    parameters = RunParameters(network=NETWORK, steps=1000, validation_interval=100, **NETWORKS[NETWORK].defaults)
     done = {State.QUEUED: 0, State.SUCCEEDED: 1000}.get(state, 400)
     run = Run.objects.create(
         **owned, project=project, dataset=dataset, name=name, parameters=parameters.model_dump(mode="json"),

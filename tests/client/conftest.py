@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.network import NETWORKS
 from edgewise.spec.run import RunParameters
 from tests.networks import CLIP_SAMPLES, LABELS, random_clips, random_network, spoken_clips
@@ -66,7 +67,7 @@ def unpack(client_python: str, tmp_path_factory: pytest.TempPathFactory) -> Call
 
     def unpack(trained: TrainedNetwork, test: Clips, format_name: str = "binary") -> Unpacked:
         folder = tmp_path_factory.mktemp("artifact")
-        built = build(format_name, trained, test, ORIGIN, folder / "artifact.zip", lambda *_: None)
+        built = build(format_name, trained, test, OperatingPoint(), ORIGIN, folder / "artifact.zip", lambda *_: None)
         with zipfile.ZipFile(built.path) as archive:
             archive.extractall(folder)
         return Unpacked(folder, trained, test, client_python)

@@ -3,7 +3,7 @@
 Each step draws its own random numbers from a counter-based generator (Philox: Salmon et al. 2011), keyed by the run's
 seed and counted by the step. Labels are drawn evenly, then a clip of the label: rare labels weigh as much as frequent
 ones.
-Clips are changed as audio (shift, speed, gain, noise), then as features (SpecAugment: Park et al. 2019).
+Clips are changed as audio (shift, speed, noise, bandwidth, gain), then as features (SpecAugment: Park et al. 2019).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import fft
 
 from edgewise.spec.dataset import SILENCE
 from edgewise.spec.run import Augmentation, RunParameters
@@ -34,6 +35,7 @@ AHEAD = 2
 LARGEST_TIME_MASK = 0.15
 LARGEST_FREQUENCY_MASK = 0.2
 QUIETEST_RMS = 1e-4
+NARROWEST_HERTZ = 3000.0
 
 PLAIN_CLIPS_AT_ONCE = 256
 
@@ -56,7 +58,12 @@ class Dispatch:
 
 def changes_audio(settings: Augmentation) -> bool:
     """Whether clips are changed as audio; otherwise the features of a clip, but for masks, are the same each time."""
-    return any((settings.noise_probability, settings.shift_ms, settings.gain_db, settings.speed_percentage))
+    return any(
+        (
+            settings.noise_probability, settings.shift_ms, settings.gain_db, settings.speed_percentage,
+            settings.narrowband_probability,
+        )
+    )  # fmt: skip
 
 
 class BatchSource:
@@ -128,6 +135,8 @@ class BatchSource:
         is_silence = self._data.train.label[row] == self._silence
         if not is_silence and len(self._noise) and generator.random() < settings.noise_probability:
             audio = self._with_noise(audio, generator)
+        if generator.random() < settings.narrowband_probability:
+            audio = self._narrowed(audio, generator)
         return audio * np.float32(gain)
 
     def _with_noise(self, audio: FloatArray, generator: np.random.Generator) -> FloatArray:
@@ -138,6 +147,14 @@ class BatchSource:
         piece = noise.around(row, start, samples)
         level = _rms(audio) / max(_rms(piece), QUIETEST_RMS) * 10 ** (-ratio / 20)
         return audio + piece * np.float32(level)
+
+    def _narrowed(self, audio: FloatArray, generator: np.random.Generator) -> FloatArray:
+        """Cut off what lies above a random frequency: what was recorded and what a device hears differ in this too."""
+        highest = self._data.sample_rate / 2
+        cutoff = generator.uniform(min(NARROWEST_HERTZ, highest), highest)
+        spectrum = fft.rfft(audio)
+        spectrum[round(len(spectrum) * cutoff / highest) :] = 0
+        return np.asarray(fft.irfft(spectrum, len(audio)), dtype=np.float32)
 
     def _mask(self, features: FloatArray, generator: np.random.Generator) -> None:
         _, frames, bands = features.shape

@@ -176,6 +176,11 @@ class Augmentation(BaseModel):
         12, title="Speed", group=AUGMENTATION, unit="± %", ge=0, le=50,
         help="How much faster or slower a clip is played at most; its pitch follows.",
     )  # fmt: skip
+    narrowband_probability: float = parameter(
+        0.4, title="Narrowband probability", group=AUGMENTATION, ge=0, le=1,
+        help="Share of training clips that lose what lies above some frequency from 3 kHz up, as telephones, codecs "
+        "and cheap microphones do.",
+    )  # fmt: skip
     spec_time_masks: int = parameter(
         1, title="Time masks", group=AUGMENTATION, advanced=True, ge=0, le=10,
         help="Stretches of frames that are blanked in each clip (SpecAugment).",

@@ -10,13 +10,13 @@ import pytest
 
 from tests.unit.engine.tones import run_parameters, tones, write_pack
 from workers.engine import batches
-from workers.engine.batches import BatchSource, plain_features
+from workers.engine.batches import NARROWEST_HERTZ, BatchSource, plain_features
 from workers.engine.data import TrainingData
 from workers.engine.features import FeatureExtractor
 
 QUIET = {
-    "noise_probability": 0, "shift_ms": 0, "gain_db": 0, "speed_percentage": 0, "spec_time_masks": 0,
-    "spec_frequency_masks": 0,
+    "noise_probability": 0, "shift_ms": 0, "gain_db": 0, "speed_percentage": 0, "narrowband_probability": 0,
+    "spec_time_masks": 0, "spec_frequency_masks": 0,
 }  # fmt: skip
 
 
@@ -137,6 +137,7 @@ def test_augmented_audio_is_never_cached(data: TrainingData, tmp_path: Path) -> 
         {"shift_ms": 50},
         {"gain_db": 10},
         {"speed_percentage": 30},
+        {"narrowband_probability": 1},
         {"spec_time_masks": 3},
         {"spec_frequency_masks": 3},
     ],
@@ -147,6 +148,17 @@ def test_each_augmentation_changes_clips(data: TrainingData, change: dict[str, f
     assert np.isfinite(changed).all()
     assert np.array_equal(labels, changed_labels)  # the choice of labels comes first
     assert not np.allclose(plain, changed, atol=1e-3)
+
+
+def test_a_narrow_band_keeps_what_lies_below_it(data: TrainingData) -> None:
+    used, generator = source(data, narrowband_probability=1), np.random.default_rng(0)
+    audio = generator.standard_normal(data.clip_samples).astype(np.float32)
+    narrowed = [np.abs(np.fft.rfft(used._narrowed(audio, generator))) for _ in range(20)]
+    kept = int(len(narrowed[0]) * NARROWEST_HERTZ / (data.sample_rate / 2))
+    for spectrum in narrowed:
+        assert spectrum[:kept] == pytest.approx(np.abs(np.fft.rfft(audio))[:kept], abs=1e-2)
+        assert spectrum[-1] < 1e-2
+    assert len({int((spectrum > 1e-2).sum()) for spectrum in narrowed}) > 10
 
 
 def test_noise_has_the_ratio_that_was_asked_for(data: TrainingData) -> None:

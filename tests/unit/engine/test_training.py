@@ -363,7 +363,13 @@ def start_from(initial: TrainedNetwork | None, data: TrainingData, folder: Path)
 
 def test_a_run_that_changes_no_audio_computes_features_once(data: TrainingData, tmp_path: Path) -> None:
     parameters = run_parameters(
-        network=ONE_STAGE, steps=20, noise_probability=0, shift_ms=0, gain_db=0, speed_percentage=0
+        network=ONE_STAGE,
+        steps=20,
+        noise_probability=0,
+        shift_ms=0,
+        gain_db=0,
+        speed_percentage=0,
+        narrowband_probability=0,
     )
     cache = tmp_path / "cache"
     outcomes = [
