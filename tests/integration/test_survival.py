@@ -54,9 +54,9 @@ def prepare(place: Installation) -> dict[str, str]:
     return {"project": project["id"], "dataset": dataset["id"]}
 
 
-def begin_run(place: Installation, shared: dict[str, str]) -> str:
+def begin_run(place: Installation, shared: dict[str, str], name: str) -> str:
     parameters = {"steps": STEPS, "validation_interval": INTERVAL, "batch_size": 16}
-    run = {**shared, "name": "survivor", "parameters": parameters}
+    run = {**shared, "name": name, "parameters": parameters}
     return str(place.call("POST", "/runs", run)["id"])
 
 
@@ -68,13 +68,13 @@ def progress(place: Installation, run: str) -> tuple[str, int]:
 
 def test_it_survives_kill_9_of_everything(installation: Installation) -> None:
     shared = prepare(installation)
-    runs = [begin_run(installation, shared)]
+    runs = [begin_run(installation, shared, "survivor")]
     generator = random.Random(0)
     for round_ in range(ROUNDS):
         state, before = progress(installation, runs[-1])
         if state == "succeeded":
             # A fast machine is done before every process has been killed.
-            runs.append(begin_run(installation, shared))
+            runs.append(begin_run(installation, shared, f"survivor {len(runs) + 1}"))
             before = 0
         wait_for(goes_on(installation, runs[-1], before), "the run goes on", 180)
         wait_for(at(time.monotonic() + generator.uniform(0, 2)), "a moment", 5)
