@@ -99,7 +99,7 @@ def matrix_figure(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> 
             **axis,
             "title": {"text": "Heard as", "standoff": 12},
             "automargin": True,
-            "tickangle": -45 if size > 8 else 0,
+            "autotickangles": [0, -45, -90],
         },
         yaxis={**axis, "title": {"text": "Spoken", "standoff": 12}, "automargin": True, "autorange": "reversed"},
     )
