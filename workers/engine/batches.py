@@ -9,6 +9,7 @@ Clips are changed as audio (shift, speed, noise, bandwidth, gain), then as featu
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,8 +30,9 @@ from workers.engine.files import write_array
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
 
-AHEAD = 2
-"""Dispatches that are prepared while one is computed."""
+THREADS = min(4, os.cpu_count() or 1)
+"""Dispatches that are prepared at once, while one is computed; one more waits. Most of the work is done without
+Python's lock, and a small network's step takes a fraction of what its batch takes."""
 
 LARGEST_TIME_MASK = 0.15
 LARGEST_FREQUENCY_MASK = 0.2
@@ -105,13 +107,13 @@ class BatchSource:
         return np.asarray(self._extract(np.stack([self._clip(row, generator) for row in rows])), dtype=np.float32)
 
     def dispatches(self, plan: Sequence[tuple[int, int]]) -> Generator[Dispatch, None, None]:
-        """Prepare dispatches of (first step, steps) in a thread, ahead of the one that is computed."""
-        pool = ThreadPoolExecutor(1, "batches")
+        """Prepare dispatches of (first step, steps) in threads, ahead of the one that is computed."""
+        pool = ThreadPoolExecutor(THREADS, "batches")
         try:
             waiting: deque[Future[Dispatch]] = deque()
             for first, count in plan:
                 waiting.append(pool.submit(self._dispatch, first, count))
-                if len(waiting) > AHEAD:
+                if len(waiting) > THREADS:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

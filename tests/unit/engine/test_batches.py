@@ -46,9 +46,9 @@ def test_other_steps_and_seeds_have_other_batches(data: TrainingData, seed: int,
     assert not np.isin(source(data, seed=seed).batch(step)[0], features).any()
 
 
-@pytest.mark.parametrize("ahead", [0, 1, 5])
-def test_dispatches_are_batches_in_order(data: TrainingData, ahead: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "AHEAD", ahead)
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_dispatches_are_batches_in_order(data: TrainingData, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "THREADS", threads)
     plan = [(3, 2), (5, 1), (6, 4)]
     seen = []
     for dispatch in source(data).dispatches(plan):
