@@ -76,7 +76,7 @@ class Examples:
 
 
 def changes_clips(settings: Augmentation) -> bool:
-    """Whether clips are changed before they become features; otherwise the features of a clip, but for masks, are the same each time."""
+    """Whether clips are changed before they are features; else these, but for masks, are the same each time."""
     return any(
         (
             settings.noise_probability, settings.shift_ms, settings.gain_db, settings.speed_percentage,
