@@ -90,7 +90,7 @@ class FeatureExtractor:
         magnitude = np.abs(fft.rfft(frames))
         # As one matrix: numpy would multiply the clips one by one.
         bands = magnitude.reshape(-1, magnitude.shape[-1]) @ self._filters
-        return bands.reshape(*frames.shape[:-1], bands.shape[-1])
+        return np.asarray(bands.reshape(*frames.shape[:-1], bands.shape[-1]))
 
     def _of_bands(self, bands: FloatArray) -> FloatArray:
         """Return the features of magnitudes, which are overwritten."""
