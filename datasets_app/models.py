@@ -159,6 +159,10 @@ class Dataset(WorkspaceRow):
     """A recipe over raw data. It is never changed after it was made, only renamed."""
 
     raw_data = models.ForeignKey(RawData, on_delete=models.PROTECT, related_name="datasets")
+    noise_source = models.ForeignKey(
+        RawData, on_delete=models.PROTECT, null=True, blank=True, related_name="noise_of",
+        help_text="Other raw data whose noise it uses.",
+    )  # fmt: skip
     name = models.CharField(max_length=100)
     parameters = models.JSONField(help_text="DatasetParameters.")
     counts = models.JSONField(help_text="Clips by label and split, in the order of the labels: [[label, {split: n}]].")

@@ -17,7 +17,7 @@ from django.db.models import BigIntegerField, Case, CharField, Count, F, Func, Q
 from django.db.models.functions import Concat, RowNumber
 
 from datasets_app.models import Clip, ClipKind, RawData, Split
-from edgewise.spec.dataset import SILENCE, UNKNOWN, DatasetParameters
+from edgewise.spec.dataset import NO_NOISE, SILENCE, UNKNOWN, DatasetParameters
 
 HASHES = 2**32
 Counts = dict[str, int]
@@ -70,10 +70,11 @@ def members(raw_data: RawData, recipe: DatasetParameters) -> Iterator[Member]:
 
 
 def noise(raw_data: RawData, recipe: DatasetParameters) -> list[Clip]:
-    """List the noise recordings that the recipe uses."""
-    if recipe.noise == "none":
+    """List the noise recordings that the recipe uses: all of one raw data."""
+    if recipe.noise == NO_NOISE:
         return []
-    return list(Clip.objects.filter(raw_data=raw_data, kind=ClipKind.NOISE).order_by("name"))
+    source = recipe.foreign_noise or raw_data.pk
+    return list(Clip.objects.filter(raw_data=source, kind=ClipKind.NOISE).order_by("name"))
 
 
 def _rows(clips: QuerySet[Any], labels: dict[str, int]) -> Iterator[Member]:

@@ -17,7 +17,7 @@ from django.db import IntegrityError, transaction
 from pydantic import ValidationError
 
 from datasets_app import recipe
-from datasets_app.models import Dataset, Origin, RawData, RawDataImport, Source
+from datasets_app.models import Dataset, Origin, RawData, RawDataImport, RawDataQuerySet, Source
 from edgewise.accounts.models import User, Workspace
 from edgewise.errors import Conflict, Forbidden, Invalid, TooLarge, UserError
 from edgewise.ids import new_id
@@ -122,7 +122,9 @@ def delete_raw_data(raw_data: RawData) -> None:
     with transaction.atomic():
         # Locked, so that nobody makes a dataset of it meanwhile.
         raw_data = RawData.objects.select_for_update(of=("self",)).select_related("import_job").get(pk=raw_data.pk)
-        _refuse_while_needed(raw_data.name, [f"dataset “{name}”" for name in _first_names(raw_data.datasets)])
+        needed_by = [f"dataset “{name}”" for name in _first_names(raw_data.datasets)]
+        needed_by += [f"dataset “{name}”, which uses its noise" for name in _first_names(raw_data.noise_of)]
+        _refuse_while_needed(raw_data.name, needed_by)
         job = raw_data.import_job
         if job.active:
             raise Conflict(f"“{raw_data.name}” is being imported.", "Cancel the import first.")
@@ -162,12 +164,14 @@ def create_dataset(
     chosen = _validated(raw_data, {**prefill(raw_data)["parameters"], **parameters})
     counts = recipe.label_counts(raw_data, chosen)
     _require_training_clips(chosen, counts)
+    noise_source = _noise_source(workspace, chosen)
     name = _checked_name(Dataset, workspace, name)
     with _name_is_free(name):
         return Dataset.objects.create(
             workspace=workspace,
             created_by=user,
             raw_data=raw_data,
+            noise_source=noise_source,
             name=name,
             parameters=chosen.model_dump(),
             counts=counts,
@@ -185,8 +189,8 @@ def duplicate_dataset(dataset: Dataset, user: User) -> Dataset:
     """Make a dataset with the same recipe."""
     name = _name_of_copy(dataset)
     return Dataset.objects.create(
-        workspace=dataset.workspace, created_by=user, raw_data=dataset.raw_data, name=name,
-        parameters=dataset.parameters, counts=dataset.counts,
+        workspace=dataset.workspace, created_by=user, raw_data=dataset.raw_data, noise_source=dataset.noise_source,
+        name=name, parameters=dataset.parameters, counts=dataset.counts,
     )  # fmt: skip
 
 
@@ -271,6 +275,20 @@ def _require_training_clips(chosen: DatasetParameters, counts: list[tuple[str, d
         )
     if problems:
         raise Invalid(problems)
+
+
+def noise_sources(workspace: Workspace) -> RawDataQuerySet:
+    """Raw data whose noise a dataset of the workspace can use."""
+    return RawData.objects.visible_to(workspace).ready().filter(noise_count__gt=0)
+
+
+def _noise_source(workspace: Workspace, chosen: DatasetParameters) -> RawData | None:
+    if chosen.foreign_noise is None:
+        return None
+    source = noise_sources(workspace).filter(pk=chosen.foreign_noise).first()
+    if source is None:
+        raise Invalid({"noise": "There is no such raw data with noise in your workspace. Choose another."})
+    return source
 
 
 def _not_there(raw_data: RawData, word: str) -> str:

@@ -138,19 +138,23 @@ def delete_raw_data(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpRespons
 def new_dataset(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
     """Make a dataset of raw data."""
     row = _ready(request, raw_data_id)
+    workspace = workspace_of(request)
     prefilled = services.prefill(row)
+    read_off: dict[str, Any] = {
+        "defaults": prefilled["parameters"], "noise_sources": services.noise_sources(workspace).exclude(pk=row.pk),
+    }  # fmt: skip
     context: dict[str, Any] = {"raw_data": row, "words": forms.words(row), "read_from": prefilled["read_from"]}
     if request.method == "GET":
         name, values = _start_from(request)
-        form = forms.dataset_form(prefilled["parameters"], values)
+        form = forms.dataset_form(values, **read_off)
         return dialog(request, "datasets/new.html", {**context, "name": name, "form": form, **_counts(row, values)})
     name, values = request.POST.get("name", ""), read(DatasetParameters, request.POST)
     try:
         dataset = services.create_dataset(
-            workspace=workspace_of(request), user=user_of(request), raw_data=row, name=name, parameters=values
+            workspace=workspace, user=user_of(request), raw_data=row, name=name, parameters=values
         )
     except UserError as error:
-        form = forms.dataset_form(prefilled["parameters"], values, error.fields)
+        form = forms.dataset_form(values, **read_off, errors=error.fields)
         context |= {"name": name, "form": form, **_counts(row, values)}
         return dialog(request, "datasets/new.html", context, error)
     messages.success(request, f"The dataset “{dataset.name}” is ready. Train a network on it under Runs.")

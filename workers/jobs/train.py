@@ -43,6 +43,8 @@ SAMPLE_BYTES = 2
 FEATURE_CACHE_SECONDS = 7 * 24 * 3600
 
 Manifest = dict[str, Any]
+Stretch = tuple[int, int, int]
+"""Offset and length in samples, and the rate."""
 
 
 def run(attempt: Attempt) -> None:
@@ -126,11 +128,14 @@ def make_manifest(dataset: Dataset) -> Manifest:
     noise = [
         [str(clip.pk), clip.offset, clip.length, clip.sample_rate] for clip in recipe.noise(raw_data, dataset.recipe)
     ]
+    noise_source: RawData = dataset.noise_source or raw_data
     counts = dict(recipe.label_counts(raw_data, dataset.recipe))
     return {
         "pack": raw_data.pack,
         "sha256": raw_data.pack_sha256,
         "clips": sorted(members),
+        "noise_pack": noise_source.pack,
+        "noise_sha256": noise_source.pack_sha256,
         "noise": sorted(noise),
         "silence": counts.get(SILENCE, {}),
     }
@@ -148,16 +153,12 @@ def training_data(dataset: Dataset, manifest: Manifest, folder: Path) -> Trainin
         EngineError: the samples are missing.
     """
     chosen = dataset.recipe
-    pack = _stored(manifest["pack"], manifest["sha256"], f"The audio of “{dataset.raw_data}”")
     clips, noise = manifest["clips"], manifest["noise"]
-    stretches = [(row[1], row[2], row[3]) for row in [*clips, *noise]]
-    _require_samples(pack, stretches, dataset)
-    places = [(offset, length) for offset, length, _ in stretches]
-    if any(rate != chosen.sample_rate for _, _, rate in stretches):
-        pack, places = resampled_pack(pack, stretches, chosen.sample_rate, folder)
-    rows = [(0, *place, clip[4]) for place, clip in zip(places, clips, strict=False)]
-    table = Clips.of((pack,), rows)
-    noises = Clips.of((pack,), [(0, *place, 0) for place in places[len(clips) :]])
+    pack = _stored(manifest["pack"], manifest["sha256"], f"The audio of “{dataset.raw_data}”")
+    table = _mapped(pack, _stretches(clips), [row[4] for row in clips], chosen.sample_rate, folder)
+    source = dataset.noise_source or dataset.raw_data
+    pack = _stored(manifest["noise_pack"], manifest["noise_sha256"], f"The audio of “{source}”")
+    noises = _mapped(pack, _stretches(noise), [0] * len(noise), chosen.sample_rate, folder)
     if not len(noises):
         noises = generated_noise(folder, chosen.sample_rate)
     splits = np.array([clip[5] for clip in clips])
@@ -188,13 +189,26 @@ def feature_cache(job: Run) -> Path:
     return folder
 
 
-def _require_samples(pack: Path, stretches: list[tuple[int, int, int]], dataset: Dataset) -> None:
+def _stretches(rows: list[list[Any]]) -> list[Stretch]:
+    return [(row[1], row[2], row[3]) for row in rows]
+
+
+def _mapped(pack: Path, stretches: list[Stretch], labels: list[int], sample_rate: int, folder: Path) -> Clips:
+    """Make a table of stretches (offset, length, rate) of a pack, resampled into `folder` where a rate differs."""
+    _require_samples(pack, stretches)
+    places = [(offset, length) for offset, length, _ in stretches]
+    if any(rate != sample_rate for _, _, rate in stretches):
+        pack, places = resampled_pack(pack, stretches, sample_rate, folder)
+    return Clips.of((pack,), [(0, *place, label) for place, label in zip(places, labels, strict=True)])
+
+
+def _require_samples(pack: Path, stretches: list[Stretch]) -> None:
     needed = max((offset + length for offset, length, _ in stretches), default=0)
     there = pack.stat().st_size // SAMPLE_BYTES
     if there < needed:
         raise EngineError(
             "damaged-audio",
-            f"The audio of “{dataset.raw_data}” is damaged: {there:,} of {needed:,} samples are there.",
+            f"The audio of the raw data is damaged: {there:,} of {needed:,} samples are in {pack.name}.",
             "Restore the store from a backup, or import the raw data again.",
         )
 

@@ -160,6 +160,12 @@ def test_noise(raw_data: RawData) -> None:
     assert recipe.noise(raw_data, made(noise="none")) == []
 
 
+def test_noise_of_other_raw_data(raw_data: RawData, alice: User) -> None:
+    row = {"name": "street.wav", "label": "_background_noise_", "kind": "noise", "split": "train"}
+    street = make_clips(alice, [row], name="Street")
+    assert [clip.name for clip in recipe.noise(raw_data, made(noise=str(street.pk)))] == ["street.wav"]
+
+
 @pytest.fixture
 def hundred_thousand(alice: User) -> RawData:
     """As large as Speech Commands: 35 words by 2,500 people."""

@@ -10,6 +10,7 @@ from django.db import IntegrityError
 from datasets_app import services
 from datasets_app.models import Dataset, RawData
 from edgewise.accounts.models import User, Workspace
+from edgewise.accounts.services import give_personal_workspace
 from edgewise.errors import Conflict, Invalid
 from runs_app.models import Project, Run
 from tests.integration.datasets.conftest import make_clips
@@ -99,6 +100,40 @@ def test_a_wrong_parameter_names_its_field(create: Any, parameters: dict[str, An
     assert refused(create, **parameters).keys() == {field}
 
 
+@pytest.fixture
+def street(alice: User) -> RawData:
+    """Raw data with noise."""
+    street = make_clips(
+        alice, [{"name": "street.wav", "label": "_background_noise_", "kind": "noise", "split": "train"}], name="Street"
+    )
+    RawData.objects.filter(pk=street.pk).update(noise_count=1)
+    return street
+
+
+def test_the_noise_of_other_raw_data_is_protected(create: Any, street: RawData) -> None:
+    dataset = create(noise=str(street.pk))
+    assert dataset.noise_source == street
+    with pytest.raises(Conflict) as caught:
+        services.delete_raw_data(street)
+    assert caught.value.needed_by == ["dataset “Directions”, which uses its noise"]
+    services.delete_dataset(dataset)
+    services.delete_raw_data(street)
+
+
+def test_noise_that_cannot_be_had(create: Any, raw_data: RawData, street: RawData, bob: User) -> None:
+    message = "no such raw data with noise"
+    assert message in refused(create, noise=str(raw_data.pk))["noise"]
+    assert message in refused(create, noise="00000000-0000-7000-8000-000000000000")["noise"]
+    RawData.objects.filter(pk=street.pk).update(workspace=give_personal_workspace(bob))
+    assert message in refused(create, noise=str(street.pk))["noise"]
+    assert "'loud' is not" in refused(create, noise="loud")["noise"]
+
+
+def test_noise_that_is_shared_with_everyone(create: Any, street: RawData, bob: User) -> None:
+    RawData.objects.filter(pk=street.pk).update(workspace=give_personal_workspace(bob), shared=True)
+    assert create(noise=str(street.pk)).noise_source == street
+
+
 def test_a_split_by_speaker_needs_speakers(create: Any) -> None:
     assert "no speakers" in refused(create, split="speaker")["split"]
 
@@ -154,8 +189,6 @@ def test_other_constraints_are_not_taken_for_names(monkeypatch: pytest.MonkeyPat
 
 
 def test_names_are_free_in_other_workspaces(create: Any, bob: User) -> None:
-    from edgewise.accounts.services import give_personal_workspace
-
     dataset = create()
     RawData.objects.filter(pk=dataset.raw_data_id).update(shared=True)
     services.create_dataset(

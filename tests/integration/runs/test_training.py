@@ -389,6 +389,34 @@ def test_a_list_of_clips_that_was_changed_is_refused(optimize: Callable[..., Run
         train.read_manifest(run)
 
 
+def test_noise_comes_from_other_raw_data(tones: RawData, tmp_path: Path) -> None:
+    """At a rate of its own, and out of a pack of its own."""
+    content = np.full(2 * NOISE_SECONDS * RATE, 1000, "<i2").tobytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    storage.put_bytes(f"raw/{sha256}.pcm", content)
+    street = RawData.objects.create(
+        workspace=tones.workspace, created_by=tones.created_by, name="Street", origin=Origin.RECORDED, noise_count=1,
+        pack=f"raw/{sha256}.pcm", pack_sha256=sha256,
+    )  # fmt: skip
+    RawDataImport.objects.create(
+        workspace=tones.workspace, raw_data=street, source=Source.PATH, state=State.SUCCEEDED,
+        finished_at=timezone.now(),
+    )  # fmt: skip
+    Clip.objects.create(
+        raw_data=street, name="hum.wav", label="_background_noise_", split="train", kind=ClipKind.NOISE, offset=0,
+        length=2 * NOISE_SECONDS * RATE, sample_rate=2 * RATE, peak_dbfs=-30, rms_dbfs=-30,
+    )  # fmt: skip
+    own, foreign = dataset_of(tones), dataset_of(tones, noise=str(street.pk))
+    data = train.training_data(foreign, train.make_manifest(foreign), tmp_path)
+    assert data.noise.length.tolist() == [NOISE_SECONDS * RATE]
+    assert data.noise.samples(0)[RATE:-RATE] == pytest.approx(1000, abs=2)
+    silence = np.flatnonzero(data.train.label == data.labels.index("<silence>"))
+    assert len(silence) == dict(foreign.counts)["<silence>"]["train"]
+    assert all(np.median(data.train.samples(row)) == 1000 for row in silence)
+    words = train.training_data(own, train.make_manifest(own), tmp_path)
+    assert np.array_equal(data.train.samples(0), words.train.samples(0))
+
+
 def test_missing_audio_is_told(optimize: Callable[..., Run], tones: RawData) -> None:
     default_storage.delete(tones.pack)
     with pytest.raises(EngineError, match="audio of “Tones” is not in the store"):
