@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 from pydantic import ValidationError
 
@@ -22,6 +21,7 @@ from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.fields import explain
 from edgewise.spec.network import NETWORKS
 from edgewise.spec.run import RunParameters
+from edgewise.storage import delete_folder
 from runs_app.costs import CostBreakdown
 from runs_app.models import Detection, Project, Run, Series
 
@@ -82,7 +82,7 @@ def create_run(
     for row, what in ((project, "project"), (dataset, "dataset"), (initial_weights, "run")):
         if row is not None and row.workspace_id != workspace.pk:
             raise NotFound(what)
-    problems: dict[str, str] = _why_untrainable(dataset)
+    problems: dict[str, str] = why_untrainable(dataset)
     try:
         settings = validated(dataset, parameters)
     except Invalid as error:
@@ -179,21 +179,7 @@ def delete_run(run: Run) -> None:
                            needed_by=heirs)  # fmt: skip
         LogLine.objects.filter(job_id=run.pk).delete()
         present.delete()
-        transaction.on_commit(partial(_delete_files, run.folder))
-
-
-def _delete_files(folder: str) -> None:
-    for name in _files(folder):
-        default_storage.delete(name)
-
-
-def _files(folder: str) -> list[str]:
-    try:
-        folders, files = default_storage.listdir(folder)
-    except FileNotFoundError:
-        return []
-    below = [name for child in folders for name in _files(f"{folder}/{child}")]
-    return [f"{folder}/{file}" for file in files] + below
+        transaction.on_commit(partial(delete_folder, run.folder))
 
 
 # --- the form ---------------------------------------------------------------------------------------------------------
@@ -234,7 +220,7 @@ def validated(dataset: Dataset, parameters: Mapping[str, Any]) -> RunParameters:
     return settings
 
 
-def _why_untrainable(dataset: Dataset) -> dict[str, str]:
+def why_untrainable(dataset: Dataset) -> dict[str, str]:
     """Say what a dataset lacks, as the problem of a field; empty where it has all."""
     if not dataset.raw_data.ready:
         return {"dataset": f"The import of “{dataset.raw_data}” has not ended well; “{dataset}” cannot be trained on."}

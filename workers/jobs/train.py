@@ -442,11 +442,9 @@ def _store_detection(job: Run, sweep: Sweep | None) -> dict[str, Any]:
 
 def _predictions(job: Run, manifest: Manifest, data: TrainingData, logits: Any) -> list[Prediction]:
     """Trace each test clip back to its recording; silence is a stretch of a noise recording."""
-    silence = data.labels.index(SILENCE) if SILENCE in data.labels else -1
     rows = []
     for index, (label, scores) in enumerate(zip(data.test.label, probabilities(logits), strict=True)):
-        origin = int(data.test.origin[index])
-        source, offset, length = _heard(manifest, data, index, origin, is_silence=int(label) == silence)
+        source, offset, length = recording(manifest, data, data.test, index)
         if source is not None:
             rows.append(
                 Prediction(
@@ -462,16 +460,18 @@ def _predictions(job: Run, manifest: Manifest, data: TrainingData, logits: Any) 
     return rows
 
 
-def _heard(
-    manifest: Manifest, data: TrainingData, index: int, origin: int, *, is_silence: bool
-) -> tuple[str | None, int, int]:
-    """Return the recording, and the stretch of it (at its own rate), that test clip `index` is."""
-    if not is_silence:
+def recording(manifest: Manifest, data: TrainingData, clips: Clips, row: int) -> tuple[str | None, int, int]:
+    """Return the recording, and the stretch of it (at its own rate), that a row of one of the splits is.
+
+    There is no recording behind generated noise.
+    """
+    origin = int(clips.origin[row])
+    if data.labels[clips.label[row]] != SILENCE:
         clip = manifest["clips"][origin]
         return clip[0], 0, clip[2]
     if not manifest["noise"]:
         return None, 0, 0
-    recording = manifest["noise"][origin]
-    scale = recording[3] / data.sample_rate
-    offset = int((data.test.offset[index] - data.noise.offset[origin]) * scale)
-    return recording[0], offset, int(data.test.length[index] * scale)
+    noise = manifest["noise"][origin]
+    scale = noise[3] / data.sample_rate
+    offset = int((clips.offset[row] - data.noise.offset[origin]) * scale)
+    return noise[0], offset, int(clips.length[row] * scale)
