@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from datasets_app.models import RawData
+from datasets_app.revisions import DataRevision
 from edgewise.spec.dataset import DatasetParameters
 from edgewise.web.forms import ParameterForm
 
@@ -20,9 +20,9 @@ def dataset_form(
     return ParameterForm(DatasetParameters, bound, defaults=defaults, errors=errors)
 
 
-def words(raw_data: RawData) -> list[tuple[str, int]]:
+def words(data: DataRevision) -> list[tuple[str, int]]:
     """List the labels that can be keywords, with their clips."""
-    return sorted((label, sum(splits.values())) for label, splits in raw_data.label_counts.items())
+    return [(label, sum(splits.values())) for label, splits in data.label_counts().items()]
 
 
 def split_words(text: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from datasets_app import recipe
 from datasets_app.models import Dataset, Origin, RawData, RawDataImport, Source
+from datasets_app.revisions import DataRevision
 from edgewise.accounts.models import User, Workspace
 from edgewise.errors import Conflict, Forbidden, Invalid, TooLarge, UserError
 from edgewise.ids import new_id
@@ -159,8 +160,9 @@ def create_dataset(
         Invalid: a parameter is wrong, a keyword is not in the data, or the name is taken.
         Conflict: the raw data is not imported yet.
     """
-    chosen = _validated(raw_data, {**prefill(raw_data)["parameters"], **parameters})
-    counts = recipe.label_counts(raw_data, chosen)
+    data = DataRevision(raw_data, workspace)
+    chosen = _validated(data, {**prefill(raw_data)["parameters"], **parameters})
+    counts = recipe.label_counts(data, chosen)
     _require_training_clips(chosen, counts)
     name = _checked_name(Dataset, workspace, name)
     with _name_is_free(name):
@@ -213,10 +215,10 @@ def _refuse_while_needed(name: str, needed_by: list[str]) -> None:
         raise Conflict(f"“{name}” is needed by {', '.join(needed_by)}.", "Delete these first.", needed_by=needed_by)
 
 
-def count_labels(raw_data: RawData, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def count_labels(data: DataRevision, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Count what a dataset would hold: `labels` as [label, {split: clips}], and `warnings` for people."""
-    chosen = _validated(raw_data, {**prefill(raw_data)["parameters"], **parameters})
-    labels = recipe.label_counts(raw_data, chosen)
+    chosen = _validated(data, {**prefill(data.raw_data)["parameters"], **parameters})
+    labels = recipe.label_counts(data, chosen)
     warnings = [
         f"{label} has only {sum(splits.values())} clips; from {FEW_CLIPS} on results can be trusted."
         for label, splits in labels
@@ -240,16 +242,18 @@ def prefill(raw_data: RawData) -> dict[str, Any]:
     }
 
 
-def _validated(raw_data: RawData, parameters: Mapping[str, Any]) -> DatasetParameters:
+def _validated(data: DataRevision, parameters: Mapping[str, Any]) -> DatasetParameters:
+    raw_data = data.raw_data
     if not raw_data.ready:
         raise Conflict(f"“{raw_data.name}” is not imported yet.", "Wait until its import has ended.")
     try:
         chosen = DatasetParameters.model_validate(dict(parameters))
     except ValidationError as error:
         raise Invalid(explain(error, DatasetParameters)) from error
-    unknown = [word for word in chosen.keywords if word not in raw_data.label_counts]
+    labels = data.label_counts()
+    unknown = [word for word in chosen.keywords if word not in labels]
     if unknown:
-        raise Invalid({"keywords": " ".join(_not_there(raw_data, word) for word in unknown)})
+        raise Invalid({"keywords": " ".join(_not_there(raw_data, labels, word) for word in unknown)})
     if chosen.split == "speaker" and (known := len(recipe.speakers(raw_data))) < FEWEST_SPEAKERS:
         raise Invalid(
             {
@@ -273,8 +277,8 @@ def _require_training_clips(chosen: DatasetParameters, counts: list[tuple[str, d
         raise Invalid(problems)
 
 
-def _not_there(raw_data: RawData, word: str) -> str:
-    by_letters = {label.casefold(): label for label in raw_data.label_counts}
+def _not_there(raw_data: RawData, labels: Iterable[str], word: str) -> str:
+    by_letters = {label.casefold(): label for label in labels}
     near = [by_letters[match] for match in difflib.get_close_matches(word.casefold(), by_letters, n=3)]
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     return f"“{word}” is not in “{raw_data.name}”.{hint}"

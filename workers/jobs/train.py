@@ -18,7 +18,8 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 
 from datasets_app import recipe
-from datasets_app.models import Dataset, RawData
+from datasets_app.models import Dataset
+from datasets_app.revisions import DataRevision
 from edgewise import storage
 from edgewise.events.publish import publish, publish_job
 from edgewise.jobs import services
@@ -116,17 +117,15 @@ def read_manifest(job: Run) -> Manifest:
     return dict(json.loads(content))
 
 
-def make_manifest(dataset: Dataset) -> Manifest:
-    """List a dataset's clips: id, offset, length, sample rate, label and split of each, and the noise."""
-    raw_data: RawData = dataset.raw_data
+def make_manifest(dataset: Dataset, revision: int | None = None) -> Manifest:
+    """List a dataset's clips at a revision: id, offset, length, sample rate, label and split, and the noise."""
+    raw_data, data = dataset.raw_data, DataRevision.of(dataset, revision)
     members = [
         [str(one.clip_id), one.offset, one.length, one.sample_rate, one.label, SPLITS.index(one.split)]
-        for one in recipe.members(raw_data, dataset.recipe)
+        for one in recipe.members(data, dataset.recipe)
     ]
-    noise = [
-        [str(clip.pk), clip.offset, clip.length, clip.sample_rate] for clip in recipe.noise(raw_data, dataset.recipe)
-    ]
-    counts = dict(recipe.label_counts(raw_data, dataset.recipe))
+    noise = [[str(clip.pk), clip.offset, clip.length, clip.sample_rate] for clip in recipe.noise(data, dataset.recipe)]
+    counts = dict(recipe.label_counts(data, dataset.recipe))
     return {
         "pack": raw_data.pack,
         "sha256": raw_data.pack_sha256,

@@ -9,6 +9,7 @@ from django.db import IntegrityError
 
 from datasets_app import services
 from datasets_app.models import Dataset, RawData
+from datasets_app.revisions import DataRevision
 from edgewise.accounts.models import User, Workspace
 from edgewise.errors import Conflict, Invalid
 from runs_app.models import Project, Run
@@ -114,10 +115,10 @@ def test_unknown_needs_other_words(create: Any) -> None:
 
 
 def test_counting_warns_of_small_classes(raw_data: RawData) -> None:
-    counted = services.count_labels(raw_data, {"keywords": ["up", "rare"]})
+    counted = services.count_labels(DataRevision(raw_data, raw_data.workspace), {"keywords": ["up", "rare"]})
     assert [label for label, _ in counted["labels"]] == ["<silence>", "<unknown>", "up", "rare"]
     assert counted["warnings"] == ["rare has only 20 clips; from 50 on results can be trusted."]
-    missing = services.count_labels(raw_data, {"keywords": ["lost"]})["warnings"]
+    missing = services.count_labels(DataRevision(raw_data, raw_data.workspace), {"keywords": ["lost"]})["warnings"]
     assert "No train clips of" in " ".join(missing)
 
 
