@@ -12,14 +12,17 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import BigIntegerField, Case, CharField, Count, F, Func, QuerySet, Value, When, Window
 from django.db.models.functions import Concat, RowNumber
 
 from datasets_app.models import Clip, ClipKind, RawData, Split
-from datasets_app.revisions import DataRevision, LabelCounts
+from datasets_app.revisions import DataRevision, Edited, LabelCounts
 from edgewise.spec.dataset import SILENCE, UNKNOWN, DatasetParameters
+
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
 
 HASHES = 2**32
 Counts = dict[str, int]
@@ -109,7 +112,7 @@ def _divided(data: DataRevision, recipe: DatasetParameters) -> QuerySet[Any]:
     return words.annotate(divided=divided)
 
 
-def _words(data: DataRevision) -> QuerySet[Clip]:
+def _words(data: DataRevision) -> QuerySet[WithAnnotations[Clip, Edited]]:
     return data.clips().filter(kind=ClipKind.WORD, excluded=False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict
 
 from django.db.models import Count, FilteredRelation, Max, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
@@ -11,7 +12,17 @@ from django.db.models.functions import Coalesce
 from datasets_app.models import Clip, ClipEdit, ClipKind, ClipOverride, Dataset, RawData, Split
 from edgewise.accounts.models import Workspace
 
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
 LabelCounts = dict[str, dict[str, int]]
+
+
+class Edited(TypedDict):
+    """What the edits make of a clip."""
+
+    effective_label: str
+    excluded: bool
 
 
 @dataclass(frozen=True)
@@ -28,7 +39,7 @@ class DataRevision:
         """The data of a dataset."""
         return cls(dataset.raw_data, dataset.workspace, number)
 
-    def clips(self) -> QuerySet[Clip]:
+    def clips(self) -> QuerySet[WithAnnotations[Clip, Edited]]:
         """All clips, each with its `effective_label` and whether it is `excluded`."""
         return Clip.objects.filter(raw_data=self.raw_data).annotate(
             override=FilteredRelation("overrides", condition=self._in_force("overrides__")),
