@@ -18,6 +18,7 @@ from rest_framework.routers import SimpleRouter
 
 from datasets_app import services
 from datasets_app.models import Clip, Dataset, FileProblem, RawData
+from datasets_app.revisions import DataRevision
 from edgewise.api.authentication import user_of, workspace_of
 from edgewise.api.idempotency import idempotent
 from edgewise.api.naming import RenameSerializer, name_in
@@ -248,7 +249,8 @@ class DatasetResource(
         wanted = CountSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         row = _visible(request, wanted.validated_data["raw_data"])
-        return Response(services.count_labels(row, wanted.validated_data["parameters"]))
+        data = DataRevision(row, workspace_of(request))
+        return Response(services.count_labels(data, wanted.validated_data["parameters"]))
 
 
 def _begin(request: Request, wanted: dict[str, Any]) -> RawData:

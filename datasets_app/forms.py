@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from datasets_app.models import RawData
+from datasets_app.revisions import DataRevision
 from edgewise.spec.dataset import DatasetParameters
 from edgewise.web.forms import ParameterForm
 
@@ -29,9 +30,9 @@ def dataset_form(
     return form
 
 
-def words(raw_data: RawData) -> list[tuple[str, int]]:
+def words(data: DataRevision) -> list[tuple[str, int]]:
     """List the labels that can be keywords, with their clips."""
-    return sorted((label, sum(splits.values())) for label, splits in raw_data.label_counts.items())
+    return [(label, sum(splits.values())) for label, splits in data.label_counts().items()]
 
 
 def split_words(text: str) -> list[str]:

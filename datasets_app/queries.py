@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Prefetch
 
 from datasets_app.models import Dataset, FileProblem, RawData, RawDataQuerySet, Split
+from datasets_app.revisions import DataRevision
 from edgewise.accounts.models import Workspace
 from edgewise.jobs.models import LogLine
 from edgewise.lookup import one
@@ -62,7 +63,7 @@ def dataset(workspace: Workspace, dataset_id: uuid.UUID) -> Dataset:
 def raw_data_page(workspace: Workspace, raw_data_id: uuid.UUID) -> RawDataPage:
     """Labels, problems and datasets of raw data."""
     row = heading(workspace, raw_data_id)
-    bars = label_bars(sorted(row.label_counts.items()))
+    bars = label_bars(DataRevision(row, workspace).label_counts().items())
     return RawDataPage(
         raw_data=row,
         bars=bars,

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from datasets_app import forms, queries, services
 from datasets_app.models import RawData
+from datasets_app.revisions import DataRevision
 from edgewise.errors import Conflict, Forbidden, Invalid, UserError
 from edgewise.jobs.services import request_cancel
 from edgewise.spec.dataset import DatasetParameters
@@ -139,15 +140,16 @@ def new_dataset(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
     """Make a dataset of raw data."""
     row = _ready(request, raw_data_id)
     workspace = workspace_of(request)
+    data = DataRevision(row, workspace)
     prefilled = services.prefill(row)
     read_off: dict[str, Any] = {
         "defaults": prefilled["parameters"], "noise_sources": services.noise_sources(workspace).exclude(pk=row.pk),
     }  # fmt: skip
-    context: dict[str, Any] = {"raw_data": row, "words": forms.words(row), "read_from": prefilled["read_from"]}
+    context: dict[str, Any] = {"raw_data": row, "words": forms.words(data), "read_from": prefilled["read_from"]}
     if request.method == "GET":
         name, values = _start_from(request)
         form = forms.dataset_form(values, **read_off)
-        return dialog(request, "datasets/new.html", {**context, "name": name, "form": form, **_counts(row, values)})
+        return dialog(request, "datasets/new.html", {**context, "name": name, "form": form, **_counts(data, values)})
     name, values = request.POST.get("name", ""), read(DatasetParameters, request.POST)
     try:
         dataset = services.create_dataset(
@@ -155,7 +157,7 @@ def new_dataset(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
         )
     except UserError as error:
         form = forms.dataset_form(values, **read_off, errors=error.fields)
-        context |= {"name": name, "form": form, **_counts(row, values)}
+        context |= {"name": name, "form": form, **_counts(data, values)}
         return dialog(request, "datasets/new.html", context, error)
     messages.success(request, f"The dataset “{dataset.name}” is ready. Train a network on it under Runs.")
     return go(request, "datasets:list")
@@ -166,7 +168,7 @@ def new_dataset(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
 def label_counts(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
     """Draw the labels of a dataset that is being configured, with the clips of each."""
     row = _ready(request, raw_data_id)
-    counts = _counts(row, read(DatasetParameters, request.POST))
+    counts = _counts(DataRevision(row, workspace_of(request)), read(DatasetParameters, request.POST))
     return render(request, "datasets/counts.html", {"raw_data": row, **counts})
 
 
@@ -232,13 +234,13 @@ def _start_from(request: HttpRequest) -> tuple[str, dict[str, Any]]:
     return (f"{origin.name} copy", dict(origin.parameters)) if origin else ("", {})
 
 
-def _counts(row: RawData, values: dict[str, Any]) -> dict[str, Any]:
+def _counts(data: DataRevision, values: dict[str, Any]) -> dict[str, Any]:
     """Clips of each label for these parameters, and what is wrong with them."""
     state: dict[str, Any] = {"errors": {}, "defaults": {}}
     if not values.get("keywords"):
         return {"bars": [], "warnings": [], "state": state}
     try:
-        counted = services.count_labels(row, values)
+        counted = services.count_labels(data, values)
     except Invalid as error:
         return {"bars": [], "warnings": [], "state": {**state, "errors": error.fields}}
     return {"bars": queries.label_bars(counted["labels"]), "warnings": counted["warnings"], "state": state}

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from django.db import models
 
-from datasets_app.models import Clip, Dataset
+from datasets_app.models import AtRevision, Clip, Dataset
 from edgewise.accounts.models import WorkspaceRow
 from edgewise.jobs.models import Job, Queue
 from edgewise.spec.detection import OperatingPoint
@@ -25,7 +25,7 @@ class Project(WorkspaceRow):
         return self.name
 
 
-class Run(Job):
+class Run(AtRevision, Job):
     """The training of one network on one dataset, evaluated on the test split at its end."""
 
     KIND = "train"
@@ -83,7 +83,7 @@ class Run(Job):
         return f"{self.folder}/weights/{self.weights_sha256}.npz"
 
 
-class Preview(Job):
+class Preview(AtRevision, Job):
     """Training examples of one step, as a network hears them: after augmentation, with their features as pictures."""
 
     KIND = "preview_examples"
@@ -98,7 +98,10 @@ class Preview(Job):
     class Meta(Job.Meta):
         constraints = [
             *Job.Meta.constraints,
-            models.UniqueConstraint(fields=["dataset", "step", "parameters"], name="one_preview_for_each_input"),
+            models.UniqueConstraint(
+                fields=["dataset", "revision", "noise_revision", "step", "parameters"],
+                name="one_preview_for_each_input",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -19,16 +19,17 @@ from edgewise.jobs import services as jobs
 from edgewise.jobs.models import ENDED, State
 from edgewise.spec.run import DECIDE_BATCHES
 from edgewise.storage import delete_folder
-from runs_app.models import Preview
-from runs_app.services import validated, why_untrainable
+from runs_app.models import Preview, Run
+from runs_app.services import revisions_for, validated, why_untrainable
 
 KEPT = datetime.timedelta(days=7)
 LAST_STEP = 1_000_000
 
 
 def request_preview(
-    *, dataset: Dataset, user: User, parameters: Mapping[str, Any] | None = None, step: int = 0
-) -> Preview:
+    *, dataset: Dataset, user: User, parameters: Mapping[str, Any] | None = None, step: int = 0,
+    same_data_as: Run | None = None,
+) -> Preview:  # fmt: skip
     """Return the first examples of a step of a run with these parameters, made where they were not before.
 
     Args:
@@ -36,12 +37,14 @@ def request_preview(
         user: who asks.
         parameters: of the run; what is left out follows from dataset and network.
         step: counted from 0. Another step has other examples.
+        same_data_as: a run on the dataset, whose revision of the data is used; without it the newest is.
 
     Raises:
         Invalid: a parameter is wrong, or the dataset has nothing to learn from.
         QueueFull: too many jobs wait already.
     """
-    if problems := why_untrainable(dataset):
+    at = revisions_for(dataset, same_data_as)
+    if problems := why_untrainable(dataset, at["revision"]):
         raise Invalid(problems)
     settings = validated(dataset, parameters or {})
     if not 0 <= step < LAST_STEP:
@@ -51,6 +54,7 @@ def request_preview(
             dataset=dataset,
             parameters=settings.model_dump(mode="json", include=DECIDE_BATCHES),
             step=step,
+            **at,
             defaults={"workspace": dataset.workspace, "created_by": user, "progress_unit": "examples"},
         )
         if is_new:

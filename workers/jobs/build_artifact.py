@@ -71,9 +71,8 @@ def _build(attempt: Attempt, job: Artifact, trained: TrainedNetwork, test: Clips
 
 def _licence(dataset: Dataset) -> str:
     words = LICENCES[DataOrigin(dataset.raw_data.origin)]
-    if dataset.noise_source is None or dataset.noise_source.origin == dataset.raw_data.origin:
-        return words
-    return f"{words} Background noise: {LICENCES[DataOrigin(dataset.noise_source.origin)]}"
+    noise = LICENCES[DataOrigin(dataset.noise_data.origin)]
+    return words if noise == words else f"{words} Background noise: {noise}"
 
 
 def _trained(job: Artifact) -> TrainedNetwork:

@@ -25,7 +25,7 @@ def run(attempt: Attempt) -> None:
     job = attempt.job
     assert isinstance(job, Preview)
     attempt.progress(0, job.SIZE, "examples", "Reading the clips", at_once=True)
-    manifest = make_manifest(job.dataset)
+    manifest = make_manifest(job.dataset, job)
     with attempt.scratch_folder() as folder:
         data = training_data(job.dataset, manifest, folder)
         require_clips(data)

@@ -18,7 +18,8 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 
 from datasets_app import recipe
-from datasets_app.models import Dataset, RawData
+from datasets_app.models import AtRevision, Dataset
+from datasets_app.revisions import DataRevision
 from edgewise import storage
 from edgewise.events.publish import publish, publish_job
 from edgewise.jobs import services
@@ -94,7 +95,7 @@ def _manifest(job: Run) -> Manifest:
     """Return the list of the run's clips, made once: later changes of the data leave the run as it was."""
     if job.manifest_sha256:
         return read_manifest(job)
-    manifest = make_manifest(job.dataset)
+    manifest = make_manifest(job.dataset, job)
     content = json.dumps(manifest, separators=(",", ":")).encode()
     storage.put_bytes(job.manifest_name, content)
     job.manifest_sha256 = hashlib.sha256(content).hexdigest()
@@ -118,24 +119,26 @@ def read_manifest(job: Run) -> Manifest:
     return dict(json.loads(content))
 
 
-def make_manifest(dataset: Dataset) -> Manifest:
-    """List a dataset's clips: id, offset, length, sample rate, label and split of each, and the noise."""
-    raw_data: RawData = dataset.raw_data
+def make_manifest(dataset: Dataset, at: AtRevision) -> Manifest:
+    """List a dataset's clips at the revisions of a run, a preview, or the dataset itself.
+
+    Rows are id, offset, length and sample rate of each clip, and label and split of each that is no noise.
+    """
+    raw_data, noise_data = dataset.raw_data, dataset.noise_data
+    data = DataRevision.of(dataset, at.revision)
     members = [
         [str(one.clip_id), one.offset, one.length, one.sample_rate, one.label, SPLITS.index(one.split)]
-        for one in recipe.members(raw_data, dataset.recipe)
+        for one in recipe.members(data, dataset.recipe)
     ]
-    noise = [
-        [str(clip.pk), clip.offset, clip.length, clip.sample_rate] for clip in recipe.noise(raw_data, dataset.recipe)
-    ]
-    noise_source: RawData = dataset.noise_source or raw_data
-    counts = dict(recipe.label_counts(raw_data, dataset.recipe))
+    recordings = recipe.noise(DataRevision.of_noise(dataset, at.noise_revision), dataset.recipe)
+    noise = [[str(clip.pk), clip.offset, clip.length, clip.sample_rate] for clip in recordings]
+    counts = dict(recipe.label_counts(data, dataset.recipe))
     return {
         "pack": raw_data.pack,
         "sha256": raw_data.pack_sha256,
         "clips": sorted(members),
-        "noise_pack": noise_source.pack,
-        "noise_sha256": noise_source.pack_sha256,
+        "noise_pack": noise_data.pack,
+        "noise_sha256": noise_data.pack_sha256,
         "noise": sorted(noise),
         "silence": counts.get(SILENCE, {}),
     }
@@ -156,8 +159,7 @@ def training_data(dataset: Dataset, manifest: Manifest, folder: Path) -> Trainin
     clips, noise = manifest["clips"], manifest["noise"]
     pack = _stored(manifest["pack"], manifest["sha256"], f"The audio of “{dataset.raw_data}”")
     table = _mapped(pack, _stretches(clips), [row[4] for row in clips], chosen.sample_rate, folder)
-    source = dataset.noise_source or dataset.raw_data
-    pack = _stored(manifest["noise_pack"], manifest["noise_sha256"], f"The audio of “{source}”")
+    pack = _stored(manifest["noise_pack"], manifest["noise_sha256"], f"The audio of “{dataset.noise_data}”")
     noises = _mapped(pack, _stretches(noise), [0] * len(noise), chosen.sample_rate, folder)
     if not len(noises):
         noises = generated_noise(folder, chosen.sample_rate)

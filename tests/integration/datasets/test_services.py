@@ -9,6 +9,7 @@ from django.db import IntegrityError
 
 from datasets_app import services
 from datasets_app.models import Dataset, RawData
+from datasets_app.revisions import DataRevision
 from edgewise.accounts.models import User, Workspace
 from edgewise.accounts.services import give_personal_workspace
 from edgewise.errors import Conflict, Invalid
@@ -149,10 +150,10 @@ def test_unknown_needs_other_words(create: Any) -> None:
 
 
 def test_counting_warns_of_small_classes(raw_data: RawData) -> None:
-    counted = services.count_labels(raw_data, {"keywords": ["up", "rare"]})
+    counted = services.count_labels(DataRevision(raw_data, raw_data.workspace), {"keywords": ["up", "rare"]})
     assert [label for label, _ in counted["labels"]] == ["<silence>", "<unknown>", "up", "rare"]
     assert counted["warnings"] == ["rare has only 20 clips; from 50 on results can be trusted."]
-    missing = services.count_labels(raw_data, {"keywords": ["lost"]})["warnings"]
+    missing = services.count_labels(DataRevision(raw_data, raw_data.workspace), {"keywords": ["lost"]})["warnings"]
     assert "No train clips of" in " ".join(missing)
 
 
@@ -205,19 +206,6 @@ def test_rename(create: Any) -> None:
     assert dataset.name == "Turns"
     with pytest.raises(Invalid, match="taken"):
         services.rename_dataset(other, "Turns")
-
-
-def test_duplicate(create: Any, alice: User) -> None:
-    dataset = create()
-    names = [services.duplicate_dataset(dataset, alice).name for _ in range(3)]
-    assert names == ["Directions copy", "Directions copy 2", "Directions copy 3"]
-    assert Dataset.objects.get(name=names[2]).parameters == dataset.parameters
-
-
-def test_the_copy_of_a_long_name_fits(create: Any, alice: User) -> None:
-    copy = services.duplicate_dataset(create("x" * 100), alice)
-    assert len(copy.name) <= 100
-    assert copy.name.endswith("copy")
 
 
 def test_delete(create: Any) -> None:

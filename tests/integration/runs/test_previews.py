@@ -58,7 +58,7 @@ def make(django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks) -> 
 
 
 def source_of(dataset: Dataset, folder: Path, **parameters: Any) -> BatchSource:
-    data = training_data(dataset, make_manifest(dataset), folder)
+    data = training_data(dataset, make_manifest(dataset, dataset), folder)
     return BatchSource(data, validated(dataset, parameters))
 
 

@@ -351,13 +351,13 @@ def test_noise_comes_from_other_raw_data(tones: RawData, tmp_path: Path) -> None
         length=2 * NOISE_SECONDS * RATE, sample_rate=2 * RATE, peak_dbfs=-30, rms_dbfs=-30,
     )  # fmt: skip
     own, foreign = dataset_of(tones), dataset_of(tones, noise=str(street.pk))
-    data = train.training_data(foreign, train.make_manifest(foreign), tmp_path)
+    data = train.training_data(foreign, train.make_manifest(foreign, foreign), tmp_path)
     assert data.noise.length.tolist() == [NOISE_SECONDS * RATE]
     assert data.noise.samples(0)[RATE:-RATE] == pytest.approx(1000, abs=2)
     silence = np.flatnonzero(data.train.label == data.labels.index("<silence>"))
     assert len(silence) == dict(foreign.counts)["<silence>"]["train"]
     assert all(np.median(data.train.samples(row)) == 1000 for row in silence)
-    words = train.training_data(own, train.make_manifest(own), tmp_path)
+    words = train.training_data(own, train.make_manifest(own, own), tmp_path)
     assert np.array_equal(data.train.samples(0), words.train.samples(0))
 
 
