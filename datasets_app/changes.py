@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from datasets_app.models import AtRevision, ClipKind, ClipOverride, Dataset
 from datasets_app.revisions import DataRevision
-from edgewise.spec.dataset import NO_NOISE, DatasetParameters
+from edgewise.spec.dataset import ORIGINAL_NOISE, DatasetParameters
 
 
 @dataclass(frozen=True)
@@ -20,6 +19,7 @@ class ClipChange:
 
     clip: uuid.UUID
     name: str
+    kind: str
     raw_data: uuid.UUID
     before: str | None
     """Its label; None where it was excluded."""
@@ -62,9 +62,8 @@ class Changes:
         parts = [f"{count:,} {what}" for count, what in counts if count]
         if not parts:
             return ""
-        only_one = len(self.clips) == 1
         number, _, rest = ", ".join(parts).partition(" ")
-        return f"{number} clip{' was' if only_one else 's were'} {rest}"
+        return f"{number} {'clip was' if number == '1' else 'clips were'} {rest}"
 
 
 def changes_since(dataset: Dataset, at: AtRevision) -> Changes:
@@ -72,32 +71,30 @@ def changes_since(dataset: Dataset, at: AtRevision) -> Changes:
 
     Words that are no keywords count where the dataset may draw them as `<unknown>`.
     """
-    found = list(_changed(DataRevision.of(dataset, at.revision), ClipKind.WORD))
-    found = [change for change in found if _is_used(change, dataset.recipe)]
-    if dataset.recipe.noise != NO_NOISE:
-        found += _changed(DataRevision.of_noise(dataset, at.noise_revision), ClipKind.NOISE)
+    chosen = dataset.recipe
+    found = [change for change in _changed(DataRevision.of(dataset, at.revision)) if _is_heard(change, chosen)]
+    if dataset.noise_source is not None:
+        changed = _changed(DataRevision.of_noise(dataset, at.noise_revision))
+        found += [change for change in changed if change.kind == ClipKind.NOISE]
     return Changes(sorted(found, key=lambda change: change.name))
 
 
-def _is_used(change: ClipChange, recipe: DatasetParameters) -> bool:
+def _is_heard(change: ClipChange, recipe: DatasetParameters) -> bool:
+    if change.kind == ClipKind.NOISE:
+        return recipe.noise == ORIGINAL_NOISE
     return bool(recipe.unknown_percentage) or not {change.before, change.after}.isdisjoint(recipe.keywords)
 
 
-def _changed(then: DataRevision, kind: ClipKind) -> Iterator[ClipChange]:
-    now = DataRevision(then.raw_data, then.workspace)
-    touched = ClipOverride.objects.filter(
-        Q(since__gt=then.number) | Q(until__gt=then.number), workspace=then.workspace, clip__raw_data=then.raw_data
-    ).values("clip")
-    before = {clip: label for clip, _, label in _labels(then, kind, touched)}
-    for clip, name, label in _labels(now, kind, touched):
-        if before[clip] != label:
-            yield ClipChange(clip, name, then.raw_data.pk, before[clip], label)
-
-
-def _labels(
-    data: DataRevision, kind: ClipKind, touched: QuerySet[Any, Any]
-) -> Iterator[tuple[uuid.UUID, str, str | None]]:
-    """Yield id, name and label of clips; the label of one that is excluded is None."""
-    rows = data.clips().filter(kind=kind, pk__in=touched).values_list("pk", "name", "effective_label", "excluded")
-    for clip, name, label, excluded in rows:
-        yield clip, name, None if excluded else label
+def _changed(then: DataRevision) -> Iterator[ClipChange]:
+    """Yield the clips that are not what they were: an override has ended since then, or begun."""
+    ended = Q(since__lte=then.number, until__gt=then.number)
+    begun = Q(since__gt=then.number, until__isnull=True)
+    rows = ClipOverride.objects.filter(ended | begun, workspace=then.workspace, clip__raw_data=then.raw_data)
+    changes: dict[uuid.UUID, ClipChange] = {}
+    for row in rows.select_related("clip"):
+        clip, label = row.clip, None if row.excluded else row.label
+        change = changes.get(clip.pk) or ClipChange(
+            clip.pk, clip.name, clip.kind, clip.raw_data_id, clip.label, clip.label
+        )
+        changes[clip.pk] = replace(change, after=label) if row.until is None else replace(change, before=label)
+    yield from (change for change in changes.values() if change.before != change.after)

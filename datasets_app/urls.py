@@ -18,6 +18,7 @@ urlpatterns = [
     path("datasets/raw/<uuid:raw_data_id>/delete", views.delete_raw_data, name="delete_raw"),
     path("datasets/raw/<uuid:raw_data_id>/new", views.new_dataset, name="new"),
     path("datasets/raw/<uuid:raw_data_id>/counts", views.label_counts, name="counts"),
+    path("datasets/<uuid:dataset_id>/", views.dataset_page, name="detail"),
     path("datasets/<uuid:dataset_id>/rename", views.rename_dataset, name="rename"),
     path("datasets/<uuid:dataset_id>/delete", views.delete_dataset, name="delete"),
 ]

@@ -12,6 +12,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from datasets_app import forms, queries, services
+from datasets_app.changes import changes_since
 from datasets_app.models import RawData
 from datasets_app.revisions import DataRevision
 from edgewise.errors import Conflict, Forbidden, Invalid, UserError
@@ -27,7 +28,9 @@ show_or_send = require_http_methods(["GET", "POST"])
 @require_GET
 def dataset_list(request: HttpRequest) -> HttpResponse:
     """List raw data with the datasets made of it."""
-    return render(request, "datasets/list.html", {"headings": queries.dataset_list(workspace_of(request))})
+    headings = queries.dataset_list(workspace_of(request))
+    services.refresh_counts(dataset for raw_data in headings for dataset in raw_data.mine)  # type: ignore[attr-defined]
+    return render(request, "datasets/list.html", {"headings": headings})
 
 
 # --- raw data ---------------------------------------------------------------------------------------------------------
@@ -37,7 +40,9 @@ def dataset_list(request: HttpRequest) -> HttpResponse:
 @require_GET
 def raw_data_page(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
     """Show labels, clips and problems of raw data."""
-    return render(request, "datasets/raw.html", {"page": queries.raw_data_page(workspace_of(request), raw_data_id)})
+    page = queries.raw_data_page(workspace_of(request), raw_data_id)
+    services.refresh_counts(page.datasets)
+    return render(request, "datasets/raw.html", {"page": page})
 
 
 @signed_in
@@ -45,6 +50,7 @@ def raw_data_page(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
 def raw_data_heading(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
     """Draw one heading of the list anew."""
     row = queries.heading(workspace_of(request), raw_data_id)
+    services.refresh_counts(row.mine)  # type: ignore[attr-defined]
     return render(request, "datasets/heading.html", {"raw_data": row})
 
 
@@ -161,6 +167,23 @@ def new_dataset(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
         return dialog(request, "datasets/new.html", context, error)
     messages.success(request, f"The dataset “{dataset.name}” is ready. Train a network on it under Runs.")
     return go(request, "datasets:list")
+
+
+@signed_in
+@require_GET
+def dataset_page(request: HttpRequest, dataset_id: uuid.UUID) -> HttpResponse:
+    """Show what a dataset is made of, what it gives, and what was trained on it."""
+    dataset = queries.dataset(workspace_of(request), dataset_id)
+    services.refresh_counts([dataset])
+    context = {
+        "dataset": dataset,
+        "form": forms.dataset_form(dataset.parameters, noise_sources=filter(None, [dataset.noise_source])),
+        "bars": queries.label_bars(dataset.counts),
+        "warnings": services.warnings_about(dataset.recipe, dataset.counts),
+        "changes": changes_since(dataset, dataset),
+        "runs": queries.runs_of(dataset),
+    }
+    return render(request, "datasets/detail.html", context)
 
 
 @signed_in

@@ -22,7 +22,8 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
-from datasets_app.api import UUID
+from datasets_app.api import UUID, ChangesSerializer
+from datasets_app.changes import changes_since
 from datasets_app.models import Dataset
 from edgewise.api.authentication import user_of, workspace_of
 from edgewise.api.idempotency import idempotent
@@ -143,7 +144,8 @@ class RunSerializer(serializers.ModelSerializer[Run]):
     class Meta:
         model = Run
         fields = [
-            "id", "name", "project", "dataset", "parameters", "labels", "initial_weights", "best_step",
+            "id", "name", "project", "dataset", "revision", "noise_revision", "parameters", "labels",
+            "initial_weights", "best_step",
             "best_accuracy", "training_seconds", "weights_sha256", "created_at", "job",
         ]  # fmt: skip
         read_only_fields = fields
@@ -162,6 +164,9 @@ class NewRunSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     parameters = serializers.DictField(required=False, default=dict)
     initial_weights = serializers.UUIDField(required=False, allow_null=True, default=None)
+    same_data_as = serializers.UUIDField(
+        required=False, allow_null=True, default=None, help_text="A run whose revision of the data shall be used again."
+    )
 
 
 class MetricSerializer(serializers.ModelSerializer[Metric]):
@@ -291,7 +296,10 @@ class PreviewSerializer(serializers.ModelSerializer[Preview]):
 
     class Meta:
         model = Preview
-        fields = ["id", "dataset", "step", "next_step", "parameters", "examples", "created_at", "job"]
+        fields = [
+            "id", "dataset", "revision", "noise_revision", "step", "next_step", "parameters", "examples", "created_at",
+            "job",
+        ]  # fmt: skip
         read_only_fields = fields
 
     @extend_schema_field(ExampleSerializer(many=True))
@@ -310,6 +318,7 @@ class NewPreviewSerializer(serializers.Serializer[Any]):
 
     parameters = serializers.DictField(required=False, default=dict)
     step = serializers.IntegerField(required=False, default=0)
+    same_data_as = serializers.UUIDField(required=False, allow_null=True, default=None)
 
 
 class LogLineSerializer(serializers.ModelSerializer[LogLine]):
@@ -362,6 +371,7 @@ class RunResource(
             name=values["name"],
             parameters=values["parameters"],
             initial_weights=values["initial_weights"] and _own(self.get_queryset(), values["initial_weights"], "run"),
+            same_data_as=values["same_data_as"] and _own(self.get_queryset(), values["same_data_as"], "run"),
         )
         return Response(RunSerializer(run).data, status=status.HTTP_201_CREATED)
 
@@ -393,6 +403,13 @@ class RunResource(
         run = self.get_object()
         services.resume_run(run)
         return Response(RunSerializer(run).data)
+
+    @extend_schema(responses=ChangesSerializer)
+    @action(detail=True, pagination_class=None, filter_backends=[])
+    def changes(self, request: Request, pk: str) -> Response:
+        """List the clips of the run's data that edits have changed since it was queued."""
+        run = _own(self.get_queryset().select_related("dataset__raw_data", "dataset__noise_source"), pk, "run")
+        return Response(ChangesSerializer(changes_since(run.dataset, run)).data)
 
     @extend_schema(
         parameters=[
@@ -489,7 +506,14 @@ class PreviewResource(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
         """Make the first ten examples of a step, as a run with these parameters hears them."""
         wanted = NewPreviewSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        preview = previews.request_preview(dataset=self._dataset(), user=user_of(request), **wanted.validated_data)
+        dataset_row, values = self._dataset(), wanted.validated_data
+        preview = previews.request_preview(
+            dataset=dataset_row,
+            user=user_of(request),
+            parameters=values["parameters"],
+            step=values["step"],
+            same_data_as=values["same_data_as"] and _own(dataset_row.runs.all(), values["same_data_as"], "run"),
+        )
         return Response(PreviewSerializer(preview).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(responses={(200, "audio/wav"): OpenApiTypes.BINARY, (206, "audio/wav"): OpenApiTypes.BINARY})
