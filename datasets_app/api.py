@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import django_filters
 from django.core.files.storage import default_storage
 from django.db.models import QuerySet
 from django.http import HttpResponseBase
@@ -18,6 +17,8 @@ from rest_framework.routers import SimpleRouter
 
 from datasets_app import services
 from datasets_app.changes import changes_since
+from datasets_app.explorer.api import EditResource
+from datasets_app.explorer.filters import ClipFilter, explored, flags_of
 from datasets_app.models import Clip, Dataset, FileProblem, RawData
 from datasets_app.revisions import DataRevision
 from edgewise.api.authentication import user_of, workspace_of
@@ -70,13 +71,24 @@ class NewRawDataSerializer(serializers.Serializer[Any]):
 
 
 class ClipSerializer(serializers.ModelSerializer[Clip]):
-    """A clip."""
+    """A clip as the workspace has edited it."""
+
+    label = serializers.CharField(source="effective_label", read_only=True)  # type: ignore[assignment]
+    recorded_label = serializers.CharField(source="label", read_only=True)
+    excluded = serializers.BooleanField(read_only=True)
+    duration = serializers.FloatField(read_only=True, help_text="Seconds.")
+    flags = serializers.SerializerMethodField()
 
     class Meta:
         model = Clip
         fields = [
-            "id", "name", "kind", "label", "speaker", "split", "length", "sample_rate", "peak_dbfs", "rms_dbfs",
+            "id", "name", "kind", "label", "recorded_label", "excluded", "speaker", "split", "length", "sample_rate",
+            "duration", "peak_dbfs", "rms_dbfs", "flags",
         ]  # fmt: skip
+
+    def get_flags(self, clip: Clip) -> list[str]:
+        """What deserves a look."""
+        return [flag.name for flag in flags_of(clip)]
 
 
 class ProblemSerializer(serializers.ModelSerializer[FileProblem]):
@@ -85,16 +97,6 @@ class ProblemSerializer(serializers.ModelSerializer[FileProblem]):
     class Meta:
         model = FileProblem
         fields = ["name", "code", "reason", "remedy"]
-
-
-class ClipFilter(django_filters.FilterSet):  # type: ignore[misc]
-    """Which clips to list."""
-
-    search = django_filters.CharFilter(field_name="name", lookup_expr="icontains")
-
-    class Meta:
-        model = Clip
-        fields = ["kind", "label", "speaker", "split"]
 
 
 class RawDataResource(
@@ -154,7 +156,7 @@ class ClipResource(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
     def get_queryset(self) -> QuerySet[Clip]:
         """Those of the raw data in the address, if the workspace sees it."""
         row = _visible(self.request, self.kwargs["raw_data"])
-        return Clip.objects.filter(raw_data=row).select_related("raw_data")
+        return explored(DataRevision(row, workspace_of(self.request))).select_related("raw_data")
 
     @extend_schema(
         parameters=[
@@ -326,5 +328,6 @@ def _number(request: Request, name: str, default: int, largest: int) -> int:
 router = SimpleRouter(trailing_slash=False)
 router.register("raw-data", RawDataResource, basename="raw-data")
 router.register(rf"raw-data/(?P<raw_data>{UUID})/clips", ClipResource, basename="clip")
+router.register(rf"raw-data/(?P<raw_data>{UUID})/edits", EditResource, basename="edit")
 router.register("datasets", DatasetResource, basename="dataset")
 urlpatterns = router.urls

@@ -63,6 +63,27 @@ def relabel_clips(
     return _edit(workspace, user, raw_data, EditAction.RELABEL, clips, label=label, reason=reason)
 
 
+def edit_clips(
+    *, workspace: Workspace, user: User, raw_data: RawData, action: str, clips: Collection[uuid.UUID], label: str = "",
+    reason: str = "",
+) -> ClipEdit:  # fmt: skip
+    """Do one of the three by its name, as forms and scripts ask for it.
+
+    Raises:
+        Invalid: there is no such action, or the action refuses.
+    """
+    match action:
+        case EditAction.EXCLUDE:
+            return exclude_clips(workspace=workspace, user=user, raw_data=raw_data, clips=clips, reason=reason)
+        case EditAction.INCLUDE:
+            return include_clips(workspace=workspace, user=user, raw_data=raw_data, clips=clips, reason=reason)
+        case EditAction.RELABEL:
+            return relabel_clips(
+                workspace=workspace, user=user, raw_data=raw_data, clips=clips, label=label, reason=reason
+            )
+    raise Invalid({"action": "Choose what to do with the clips: exclude, include or relabel."})
+
+
 def undo_edit(*, edit: ClipEdit, user: User) -> ClipEdit:
     """Take an edit back, as if it had never been made; edits that came after it stay. An undo can be undone too.
 

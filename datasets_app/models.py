@@ -176,6 +176,17 @@ class ClipEdit(WorkspaceRow):
     def __str__(self) -> str:
         return f"{self.action} in revision {self.revision}"
 
+    @property
+    def sentence(self) -> str:
+        """What was done, in a few words."""
+        clips = f"{self.clip_count:,} clip{'' if self.clip_count == 1 else 's'}"
+        return {
+            EditAction.EXCLUDE: f"{clips} excluded",
+            EditAction.INCLUDE: f"{clips} taken in again",
+            EditAction.RELABEL: f"{clips} relabelled “{self.label}”",
+            EditAction.UNDO: f"An edit of {clips} undone",
+        }[EditAction(self.action)]
+
 
 class ClipEditItem(models.Model):
     """One of the clips of an edit."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import Count, Prefetch
 
+from datasets_app.explorer.queries import Histogram, histograms
 from datasets_app.models import Dataset, FileProblem, RawData, RawDataQuerySet, Split
 from datasets_app.revisions import DataRevision
 from edgewise.accounts.models import Workspace
@@ -36,6 +37,7 @@ class RawDataPage:
 
     raw_data: RawData
     bars: list[LabelBar]
+    histograms: list[Histogram]
     totals: dict[str, int]
     problems: list[FileProblem]
     datasets: list[Dataset]
@@ -71,10 +73,12 @@ def runs_of(dataset: Dataset) -> list[Any]:
 def raw_data_page(workspace: Workspace, raw_data_id: uuid.UUID) -> RawDataPage:
     """Labels, problems and datasets of raw data."""
     row = heading(workspace, raw_data_id)
-    bars = label_bars(DataRevision(row, workspace).label_counts().items())
+    data = DataRevision(row, workspace)
+    bars = label_bars(data.label_counts().items())
     return RawDataPage(
         raw_data=row,
         bars=bars,
+        histograms=histograms(data),
         totals={split: sum(bar.counts.get(split, 0) for bar in bars) for split in Split.values},
         problems=list(row.problems.all()[:PROBLEMS_SHOWN]),
         datasets=row.mine,  # type: ignore[attr-defined]

@@ -59,6 +59,8 @@ class World:
         return {
             "datasets": "/datasets/",
             "raw data": f"/datasets/raw/{self.raw_data}/",
+            "clips": f"/datasets/raw/{self.raw_data}/clips",
+            "edits": f"/datasets/raw/{self.raw_data}/edits",
             "new dataset without scripts": f"/datasets/raw/{self.raw_data}/new",
             "runs": "/runs/",
             "new run": f"/runs/new?project={self.project}",
