@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 
 from datasets_app import services
+from datasets_app.changes import changes_since
 from datasets_app.explorer.api import EditResource
 from datasets_app.explorer.filters import ClipFilter, explored, flags_of, with_flags
 from datasets_app.models import Clip, Dataset, FileProblem, RawData
@@ -186,8 +187,29 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
 
     class Meta:
         model = Dataset
-        fields = ["id", "name", "raw_data", "parameters", "labels", "counts", "created_at"]
-        read_only_fields = ["raw_data"]
+        fields = [
+            "id", "name", "raw_data", "revision", "noise_revision", "parameters", "labels", "counts", "created_at",
+        ]  # fmt: skip
+        read_only_fields = ["raw_data", "revision", "noise_revision"]
+
+
+class ClipChangeSerializer(serializers.Serializer[Any]):
+    """A clip that is not what it was. A label is null where the clip was, or is, excluded."""
+
+    clip = serializers.UUIDField()
+    name = serializers.CharField()
+    raw_data = serializers.UUIDField()
+    before = serializers.CharField(allow_null=True)
+    after = serializers.CharField(allow_null=True)
+
+
+class ChangesSerializer(serializers.Serializer[Any]):
+    """Clips of a dataset that edits have changed since."""
+
+    excluded = serializers.IntegerField()
+    relabelled = serializers.IntegerField()
+    included = serializers.IntegerField()
+    clips = ClipChangeSerializer(many=True)
 
 
 class NewDatasetSerializer(serializers.Serializer[Any]):
@@ -216,7 +238,20 @@ class DatasetResource(
 
     def get_queryset(self) -> QuerySet[Dataset]:
         """Only the workspace's own."""
-        return Dataset.objects.filter(workspace=workspace_of(self.request))
+        rows = Dataset.objects.filter(workspace=workspace_of(self.request))
+        return rows.select_related("raw_data", "noise_source", "workspace")
+
+    def get_object(self) -> Dataset:
+        """Return one of the workspace's datasets, counted as its clips are now."""
+        dataset = super().get_object()
+        services.refresh_counts([dataset])
+        return dataset
+
+    def paginate_queryset(self, queryset: Any) -> Any:
+        """Return a page of datasets, counted as their clips are now."""
+        page = super().paginate_queryset(queryset)
+        services.refresh_counts(page or [])
+        return page
 
     @extend_schema(request=NewDatasetSerializer, responses={201: DatasetSerializer})
     @idempotent
@@ -243,6 +278,13 @@ class DatasetResource(
     def perform_destroy(self, instance: Dataset) -> None:
         """Delete a dataset that no run needs."""
         services.delete_dataset(instance)
+
+    @extend_schema(responses=ChangesSerializer)
+    @action(detail=True, pagination_class=None, filter_backends=[])
+    def changes(self, request: Request, pk: str) -> Response:
+        """List the clips that edits have changed since the dataset was made."""
+        dataset = self.get_object()
+        return Response(ChangesSerializer(changes_since(dataset, dataset)).data)
 
     @extend_schema(request=CountSerializer, responses={200: dict[str, Any]})
     @action(detail=False, methods=["post"], filter_backends=[])

@@ -237,13 +237,31 @@ class FileProblem(models.Model):
         return f"{self.name}: {self.reason}"
 
 
-class Dataset(WorkspaceRow):
-    """A recipe over raw data. It is never changed after it was made, only renamed."""
+class AtRevision(models.Model):
+    """Something that was made of a dataset, and at which revisions of its data."""
+
+    revision = models.PositiveIntegerField(default=0, help_text="Of the raw data, as the workspace has edited it.")
+    noise_revision = models.PositiveIntegerField(default=0, help_text="Of the raw data that the noise comes from.")
+
+    class Meta:
+        abstract = True
+
+
+class Dataset(AtRevision, WorkspaceRow):
+    """A recipe over raw data, never changed after it was made, only renamed. What it gives follows the edits of clips.
+
+    Its revisions are those at which it was made.
+    """
 
     raw_data = models.ForeignKey(RawData, on_delete=models.PROTECT, related_name="datasets")
+    noise_source = models.ForeignKey(
+        RawData, on_delete=models.PROTECT, null=True, blank=True, related_name="noise_of",
+        help_text="Other raw data whose noise it uses.",
+    )  # fmt: skip
     name = models.CharField(max_length=100)
     parameters = models.JSONField(help_text="DatasetParameters.")
     counts = models.JSONField(help_text="Clips by label and split, in the order of the labels: [[label, {split: n}]].")
+    counted_revision = models.PositiveIntegerField(default=0, help_text="Of the raw data, when `counts` were counted.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="dataset_names_differ")]
@@ -255,6 +273,11 @@ class Dataset(WorkspaceRow):
     def recipe(self) -> DatasetParameters:
         """The parameters, validated."""
         return DatasetParameters.model_validate(self.parameters)
+
+    @property
+    def noise_data(self) -> RawData:
+        """The raw data that its noise comes from."""
+        return self.noise_source or self.raw_data
 
     @property
     def labels(self) -> list[str]:

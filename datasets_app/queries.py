@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Count, Prefetch
 
@@ -16,6 +17,7 @@ from edgewise.jobs.models import LogLine
 from edgewise.lookup import one
 
 PROBLEMS_SHOWN = 200
+RUNS_SHOWN = 50
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,13 @@ def raw_data(workspace: Workspace, raw_data_id: uuid.UUID) -> RawData:
 
 def dataset(workspace: Workspace, dataset_id: uuid.UUID) -> Dataset:
     """One of the workspace's datasets."""
-    return one(Dataset.objects.filter(workspace=workspace, pk=dataset_id).select_related("raw_data"), "dataset")
+    related = ("workspace", "raw_data__import_job", "noise_source")
+    return one(Dataset.objects.filter(workspace=workspace, pk=dataset_id).select_related(*related), "dataset")
+
+
+def runs_of(dataset: Dataset) -> list[Any]:
+    """The newest runs of a dataset, through the relation: the runs' app stands above this one."""
+    return list(dataset.runs.order_by("-pk")[:RUNS_SHOWN])
 
 
 def raw_data_page(workspace: Workspace, raw_data_id: uuid.UUID) -> RawDataPage:

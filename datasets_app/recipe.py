@@ -19,7 +19,7 @@ from django.db.models.functions import Concat, RowNumber
 
 from datasets_app.models import Clip, ClipKind, RawData, Split
 from datasets_app.revisions import DataRevision, Edited, LabelCounts
-from edgewise.spec.dataset import SILENCE, UNKNOWN, DatasetParameters
+from edgewise.spec.dataset import NO_NOISE, SILENCE, UNKNOWN, DatasetParameters
 
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
@@ -75,8 +75,8 @@ def members(data: DataRevision, recipe: DatasetParameters) -> Iterator[Member]:
 
 
 def noise(data: DataRevision, recipe: DatasetParameters) -> list[Clip]:
-    """List the noise recordings that the recipe uses."""
-    if recipe.noise == "none":
+    """List the noise recordings that the recipe uses; `data` is the raw data that they come from."""
+    if recipe.noise == NO_NOISE:
         return []
     return list(data.clips().filter(kind=ClipKind.NOISE, excluded=False).order_by("name"))
 

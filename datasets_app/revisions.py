@@ -39,6 +39,11 @@ class DataRevision:
         """The data of a dataset."""
         return cls(dataset.raw_data, dataset.workspace, number)
 
+    @classmethod
+    def of_noise(cls, dataset: Dataset, number: int | None = None) -> DataRevision:
+        """The data that a dataset's noise comes from."""
+        return cls(dataset.noise_data, dataset.workspace, number)
+
     def clips(self) -> QuerySet[WithAnnotations[Clip, Edited]]:
         """All clips, each with its `effective_label` and whether it is `excluded`."""
         return Clip.objects.filter(raw_data=self.raw_data).annotate(
@@ -71,6 +76,20 @@ class DataRevision:
         if self.number is None:
             return where(workspace=self.workspace) & still
         return where(workspace=self.workspace, since__lte=self.number) & (still | where(until__gt=self.number))
+
+
+class Revisions(TypedDict):
+    """The fields of `AtRevision`."""
+
+    revision: int
+    noise_revision: int
+
+
+def newest_revisions(dataset: Dataset) -> Revisions:
+    """Revisions of what is made of a dataset now."""
+    revision = newest_revision(dataset.workspace, dataset.raw_data)
+    source = dataset.noise_source
+    return {"revision": revision, "noise_revision": newest_revision(dataset.workspace, source) if source else revision}
 
 
 def newest_revision(workspace: Workspace, raw_data: RawData) -> int:

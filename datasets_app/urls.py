@@ -23,6 +23,7 @@ urlpatterns = [
     path("datasets/raw/<uuid:raw_data_id>/clips/edit", explorer.edit_clips, name="edit_clips"),
     path("datasets/raw/<uuid:raw_data_id>/edits", explorer.history, name="history"),
     path("datasets/raw/<uuid:raw_data_id>/edits/<uuid:edit_id>/undo", explorer.undo, name="undo"),
+    path("datasets/<uuid:dataset_id>/", views.dataset_page, name="detail"),
     path("datasets/<uuid:dataset_id>/rename", views.rename_dataset, name="rename"),
     path("datasets/<uuid:dataset_id>/delete", views.delete_dataset, name="delete"),
 ]
