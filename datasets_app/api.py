@@ -18,7 +18,7 @@ from rest_framework.routers import SimpleRouter
 from datasets_app import services
 from datasets_app.changes import changes_since
 from datasets_app.explorer.api import EditResource
-from datasets_app.explorer.filters import ClipFilter, explored, flags_of
+from datasets_app.explorer.filters import ClipFilter, explored, flags_of, with_flags
 from datasets_app.models import Clip, Dataset, FileProblem, RawData
 from datasets_app.revisions import DataRevision
 from edgewise.api.authentication import user_of, workspace_of
@@ -156,7 +156,7 @@ class ClipResource(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
     def get_queryset(self) -> QuerySet[Clip]:
         """Those of the raw data in the address, if the workspace sees it."""
         row = _visible(self.request, self.kwargs["raw_data"])
-        return explored(DataRevision(row, workspace_of(self.request))).select_related("raw_data")
+        return with_flags(explored(DataRevision(row, workspace_of(self.request)))).select_related("raw_data")
 
     @extend_schema(
         parameters=[

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import django_filters
-from django.db.models import Case, ExpressionWrapper, F, FloatField, Q, QuerySet, Value, When
+from django.db.models import Case, F, FloatField, Q, QuerySet, Value, When
+from django.db.models.functions import Cast
 
 from datasets_app.models import Clip, ClipEditItem, ClipKind, Split
 from datasets_app.revisions import DataRevision
@@ -45,14 +46,19 @@ FLAGS = (
 
 
 def explored(data: DataRevision) -> QuerySet[Any]:
-    """The clips as edited, each with its `duration` in seconds and a truth value for each flag (`is_silent`, …)."""
-    duration = ExpressionWrapper(F("length") * 1.0 / F("sample_rate"), output_field=FloatField())
+    """The clips as edited, each with its `duration` in seconds."""
+    return data.clips().annotate(duration=Cast("length", FloatField()) / F("sample_rate"))
+
+
+def with_flags(clips: QuerySet[Any]) -> QuerySet[Any]:
+    """Add a truth value for each flag (`is_silent`, …) to what `explored` gives."""
     flags = {f"is_{flag.name}": Case(When(flag.condition, then=Value(True)), default=Value(False)) for flag in FLAGS}
-    return data.clips().annotate(duration=duration).annotate(**flags)
+    flagged: QuerySet[Any] = clips.annotate(**flags)
+    return flagged
 
 
 def flags_of(clip: Any) -> list[Flag]:
-    """The flags of a clip that `explored` gave."""
+    """The flags of a clip that `with_flags` gave."""
     return [flag for flag in FLAGS if getattr(clip, f"is_{flag.name}")]
 
 
@@ -83,7 +89,7 @@ class ClipFilter(django_filters.FilterSet):  # type: ignore[misc]
         return clips.filter(STATES[value][1])
 
     def _flagged(self, clips: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        return clips.filter(**{f"is_{value}": True})
+        return clips.filter(next(flag.condition for flag in FLAGS if flag.name == value))
 
     def _of_edit(self, clips: QuerySet[Any], name: str, value: Any) -> QuerySet[Any]:
         return clips.filter(pk__in=ClipEditItem.objects.filter(edit=value).values("clip"))

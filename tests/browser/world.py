@@ -216,6 +216,11 @@ def _evaluate(run: Run, raw_data: RawData) -> None:
         raw_data=raw_data, name="up/0b.wav", label="up", split=Split.TEST, offset=0, length=16000, sample_rate=16000,
         peak_dbfs=-3, rms_dbfs=-20,
     )  # fmt: skip
+    for number in range(4):
+        Clip.objects.create(
+            raw_data=raw_data, name=f"yes/{number}.wav", label="yes", split=Split.TRAIN, offset=0, length=8000,
+            sample_rate=16000, peak_dbfs=-3, rms_dbfs=-20, speaker="anna",
+        )  # fmt: skip
     scores = [0.6 if index == 3 else 0.4 / (size - 1) for index in range(size)]
     Prediction.objects.create(run=run, clip=clip, offset=0, length=16000, label=2, predicted=3, scores=scores)
 
