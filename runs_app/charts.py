@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
-from plotly.colors import qualitative
 from plotly.utils import PlotlyJSONEncoder
 
 from edgewise.spec.detection import THRESHOLDS
@@ -33,8 +32,8 @@ DARK = {
 MOST_CELLS_WITH_NUMBERS = 40
 CURVES = ("train", "validation")
 WINDOWS = ("quiet", "validation", "train", "test", "bad")
-MANY = qualitative.Safe
-"""Colours of any number of labels; from the twelfth on they repeat with another shape."""
+MANY = ("#4c78a8", "#f58518", "#54a24b", "#b279a2", "#eeca3b", "#72b7b2", "#9d755d", "#ff9da6")
+"""Colours of any number of labels, of a lightness that is seen on both papers; they repeat with other shapes."""
 DASHES = ("dot", "dash", "solid", "dashdot", "longdash")
 SHOWN_PER_HOUR, SHOWN_MISSED = 10.0, 0.5
 """What the axes of the trade-off show at least; there is more to the right and above."""
@@ -172,8 +171,9 @@ def map_figure(points: Sequence[Point]) -> str:
     figure = go.Figure([*traces, *(trace for trace in (rings, crosses) if trace.x)])
     hidden = {"visible": False}
     figure.update_layout(
-        height=640, hovermode="closest", dragmode="pan", margin={"l": 0, "r": 0, "t": 8, "b": 8},
-        legend={"itemsizing": "constant"}, xaxis=hidden, yaxis={**hidden, "scaleanchor": "x"},
+        height=640, hovermode="closest", dragmode="pan", margin={"l": 0, "r": 0, "t": 32, "b": 8},
+        legend={"itemsizing": "constant", "orientation": "h", "y": 0, "yanchor": "top"},
+        xaxis=hidden, yaxis={**hidden, "scaleanchor": "x"},
     )  # fmt: skip
     return _document(figure, {})
 

@@ -30,7 +30,7 @@ from edgewise.spec.detection import SMOOTHING_MS, THRESHOLDS
 from edgewise.spec.network import NETWORKS
 from edgewise.spec.run import RunParameters
 from edgewise.storage import put_bytes
-from runs_app.models import Detection, Evaluation, Metric, Prediction, Project, Run, Series
+from runs_app.models import ClipMap, Detection, Evaluation, Metric, Prediction, Project, Run, Series
 
 PASSWORD = "correct horse battery"
 WORDS = ["up", "down", "left", "right", "stop", "yes", "no", "go"]
@@ -60,6 +60,7 @@ class World:
             "datasets": "/datasets/",
             "raw data": f"/datasets/raw/{self.raw_data}/",
             "clips": f"/datasets/raw/{self.raw_data}/clips",
+            "map": f"/datasets/raw/{self.raw_data}/map?run={self.finished}",
             "edits": f"/datasets/raw/{self.raw_data}/edits",
             "new dataset without scripts": f"/datasets/raw/{self.raw_data}/new",
             "runs": "/runs/",
@@ -96,6 +97,7 @@ def build_world() -> World:
     project = Project.objects.create(**owned, name="Kitchen timer")
     runs = {state: _run(owned, project, dataset, f"Run that is {state}", state) for state in State}
     _evaluate(runs[State.SUCCEEDED], raw_data)
+    _map(runs[State.SUCCEEDED], raw_data)
     measure_detection(runs[State.SUCCEEDED])
     Artifact.objects.create(
         **owned, run=runs[State.SUCCEEDED], format="binary", weights_sha256="a" * 64, size=123_456, sha256="b" * 64,
@@ -193,6 +195,21 @@ def _evaluate(run: Run, raw_data: RawData) -> None:
         )  # fmt: skip
     scores = [0.6 if index == 3 else 0.4 / (size - 1) for index in range(size)]
     Prediction.objects.create(run=run, clip=clip, offset=0, length=16000, label=2, predicted=3, scores=scores)
+
+
+def _map(run: Run, raw_data: RawData) -> None:
+    """Four clips in the corners of a square and one in their middle, which has another label than they."""
+    clips = list(raw_data.clips.order_by("-label").values_list("pk", flat=True))
+    middle = len(clips) - 1
+    nearest = [[other for other in range(len(clips)) if other != place] for place in range(len(clips))]
+    points = {
+        "clips": [str(pk) for pk in clips], "x": [0, 0, 2, 2, 1], "y": [0, 2, 0, 2, 1], "nearest": nearest,
+        "is_far": [place == middle for place in range(len(clips))],
+    }  # fmt: skip
+    ClipMap.objects.create(
+        workspace=run.workspace, run=run, clip_count=len(clips), points=points, weights_sha256=run.weights_sha256,
+        **_times(State.SUCCEEDED),
+    )  # fmt: skip
 
 
 def measure_detection(run: Run) -> None:
