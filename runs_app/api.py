@@ -35,10 +35,10 @@ from edgewise.jobs.presentation import snapshot
 from edgewise.spec.detection import THRESHOLDS
 from edgewise.spec.fields import declared
 from edgewise.spec.network import NETWORKS, NetworkSpec
-from runs_app import previews, queries, services
+from runs_app import maps, previews, queries, services
 from runs_app.costs import CostBreakdown, CostQuery, StagesQuery
 from runs_app.live import as_point, run_events
-from runs_app.models import Detection, Evaluation, Metric, Prediction, Preview, Project, Run
+from runs_app.models import ClipMap, Detection, Evaluation, Metric, Prediction, Preview, Project, Run
 
 PARAMETER_TYPES = {"integer": OpenApiTypes.INT, "number": OpenApiTypes.FLOAT, "object": OpenApiTypes.UUID}
 COLUMNS = ("series", "step", "loss", "accuracy", "learning_rate", "steps_per_second")
@@ -321,6 +321,42 @@ class NewPreviewSerializer(serializers.Serializer[Any]):
     same_data_as = serializers.UUIDField(required=False, allow_null=True, default=None)
 
 
+class MapPointSerializer(serializers.Serializer[Any]):
+    """A clip on a map. `around` is the most frequent label of its ten nearest clips; shares are from 0 to 1."""
+
+    clip = serializers.UUIDField()
+    name = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # a field of the data, not the text beside one
+    x = serializers.FloatField()
+    y = serializers.FloatField()
+    around = serializers.CharField()
+    alike = serializers.FloatField(help_text="Share of the nearest clips that have its label.")
+    agreed = serializers.FloatField(help_text="Share of the nearest clips that have the label `around`.")
+    is_suspect = serializers.BooleanField(help_text="Whether it is probably mislabelled.")
+    is_far = serializers.BooleanField(help_text="Whether it lies far from all others.")
+
+
+class ClipMapSerializer(serializers.ModelSerializer[ClipMap]):
+    """The words of a run's raw data in the plane, as labelled now; no points until its job has ended well."""
+
+    points = serializers.SerializerMethodField()
+    job = serializers.SerializerMethodField()
+
+    class Meta:
+        model = ClipMap
+        fields = ["id", "run", "weights_sha256", "clip_count", "points", "created_at", "job"]
+
+    @extend_schema_field(MapPointSerializer(many=True))
+    def get_points(self, found: ClipMap) -> Any:
+        """The clips."""
+        return MapPointSerializer(maps.read_points(found), many=True).data
+
+    @extend_schema_field(dict[str, Any])
+    def get_job(self, found: ClipMap) -> dict[str, Any]:
+        """Where its drawing stands."""
+        return snapshot(found)
+
+
 class LogLineSerializer(serializers.ModelSerializer[LogLine]):
     """A line of the log."""
 
@@ -463,6 +499,23 @@ class RunResource(
         wanted.is_valid(raise_exception=True)
         services.set_operating_point(run, wanted.validated_data)
         return Response(OperatingPointSerializer(queries.errors(run)).data)
+
+    @extend_schema(responses=ClipMapSerializer)
+    @action(detail=True, pagination_class=None, filter_backends=[])
+    def map(self, request: Request, pk: str) -> Response:
+        """Return how the clips of the raw data lie to each other, as the run's network hears them."""
+        found = maps.newest_map(self.get_object())
+        if found is None:
+            raise NotFound("map: POST asks for one")
+        return Response(ClipMapSerializer(found).data)
+
+    @extend_schema(request=None, responses={201: ClipMapSerializer})
+    @map.mapping.post
+    @idempotent
+    def draw_map(self, request: Request, pk: str) -> Response:
+        """Ask for a map, which replaces the earlier one."""
+        made = maps.request_map(run=self.get_object(), user=user_of(request))
+        return Response(ClipMapSerializer(made).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(
         parameters=[

@@ -131,6 +131,27 @@ class Preview(AtRevision, Job):
         return f"{self.folder}/{number}.png"
 
 
+class ClipMap(Job):
+    """The words of a run's raw data in the plane, as the run's network hears them."""
+
+    KIND = "map_clips"
+    MOST_CLIPS = 5000
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="maps")
+    weights_sha256 = models.CharField(max_length=64, blank=True, help_text="Of the network that heard the clips.")
+    clip_count = models.PositiveIntegerField(default=0)
+    points = models.JSONField(
+        default=dict,
+        help_text="Columns: clips (ids), x, y, nearest (places of the nearest clips in the columns), is_far.",
+    )
+
+    class Meta(Job.Meta):
+        pass
+
+    def __str__(self) -> str:
+        return f"Map of {self.run}"
+
+
 class Series(models.TextChoices):
     """Curves of a run."""
 

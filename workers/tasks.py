@@ -34,6 +34,12 @@ def preview_examples(job_id: str) -> None:
     runner.run("preview_examples", job_id)
 
 
+@shared_task(name="edgewise.map_clips")
+def map_clips(job_id: str) -> None:
+    """Lay the clips of a run's raw data out in the plane."""
+    runner.run("map_clips", job_id)
+
+
 @shared_task(name="edgewise.build_artifact")
 def build_artifact(job_id: str) -> None:
     """Build an artifact."""

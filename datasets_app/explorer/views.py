@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
+from urllib.parse import urlsplit
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -39,9 +40,10 @@ def edit_clips(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
         )  # fmt: skip
     except UserError as error:
         return _clip_list(request, data, error)
-    query = request.GET.copy()
+    back = urlsplit(_back(request, _here(request, raw_data_id)))
+    query = QueryDict(back.query, mutable=True)
     query["done"] = str(done.pk)
-    return HttpResponseRedirect(f"{reverse('datasets:clips', args=[raw_data_id])}?{query.urlencode()}")
+    return HttpResponseRedirect(back._replace(query=query.urlencode()).geturl())
 
 
 @signed_in
@@ -62,15 +64,25 @@ def undo(request: HttpRequest, raw_data_id: uuid.UUID, edit_id: uuid.UUID) -> Ht
         edits.undo_edit(edit=explorer.edit(data, edit_id), user=user_of(request))
     except Conflict as error:
         return _history(request, data, None, error)
-    back = request.POST.get("next", "")
-    if not url_has_allowed_host_and_scheme(back, allowed_hosts=None):
-        back = reverse("datasets:history", args=[raw_data_id])
-    return HttpResponseRedirect(back)
+    return HttpResponseRedirect(_back(request, reverse("datasets:history", args=[raw_data_id])))
 
 
 def _data(request: HttpRequest, raw_data_id: uuid.UUID) -> DataRevision:
     workspace = workspace_of(request)
     return DataRevision(queries.raw_data(workspace, raw_data_id), workspace)
+
+
+def _back(request: HttpRequest, otherwise: str) -> str:
+    """Where the form wants to return to, if that is a page of ours."""
+    wanted = request.POST.get("next", "")
+    return wanted if url_has_allowed_host_and_scheme(wanted, allowed_hosts=None) else otherwise
+
+
+def _here(request: HttpRequest, raw_data_id: uuid.UUID) -> str:
+    """The list with its filter, without what was done last."""
+    query = request.GET.copy()
+    query.pop("done", None)
+    return f"{reverse('datasets:clips', args=[raw_data_id])}?{query.urlencode()}"
 
 
 def _clip_list(request: HttpRequest, data: DataRevision, error: UserError | None = None) -> HttpResponse:
@@ -88,6 +100,7 @@ def _clip_list(request: HttpRequest, data: DataRevision, error: UserError | None
         "order": order,
         "orders": [(name, title) for name, (title, _, _) in explorer.ORDERS.items()],
         "labels": explorer.label_choices(labels, given.get("label", "")),
+        "here": _here(request, data.raw_data.pk),
         "done": explorer.edit(data, as_id(given["done"])) if "done" in given and not error else None,
         "chosen": set(request.POST.getlist("clip")),
         "label": request.POST.get("label", ""),

@@ -14,6 +14,11 @@ PLAYED = (
     "document.addEventListener('play', (event) => { window.played = event.target.getAttribute('aria-label'); }, true);"
 )
 
+PLACE_OF_THE_MIDDLE = """() => {
+  const { xaxis, yaxis } = document.getElementById("map")._fullLayout;
+  return { x: xaxis._offset + xaxis.l2p(1), y: yaxis._offset + yaxis.l2p(1) };
+}"""
+
 
 def test_a_clip_is_heard_relabelled_and_the_edit_undone(page: Page, world: World, sign_in: SignIn) -> None:
     sign_in(page, world.reader)
@@ -76,3 +81,24 @@ def test_the_filter_narrows_the_list_as_it_is_typed(page: Page, world: World, si
     expect(page).to_have_url(re.compile(r"/clips\?search=0b"))
     page.get_by_role("link", name="Show all clips").click()
     expect(page.locator("[data-clip]")).to_have_count(5)
+
+
+def test_a_clip_is_chosen_on_the_map_and_relabelled_below_it(page: Page, world: World, sign_in: SignIn) -> None:
+    sign_in(page, world.reader)
+    page.goto(world.pages["map"])
+    page.locator("#map .main-svg").first.wait_for()
+    page.evaluate(PLAYED)
+    page.locator("#map").click(position=page.evaluate(PLACE_OF_THE_MIDDLE))
+    picked = page.locator("#picked")
+    expect(picked.get_by_role("heading", name="up/0b.wav")).to_be_visible()
+    expect(picked).to_contain_text("Labelled up, among clips of yes")
+    page.wait_for_function("() => window.played === 'up/0b.wav'")
+    expect(picked.get_by_role("link", name="Relabel or exclude")).to_have_attribute(
+        "href", re.compile(r"search=up%2F0b")
+    )
+
+    expect(page.get_by_role("heading", name="1 clip to listen to")).to_be_visible()
+    page.get_by_role("button", name="Relabel “yes”").click()
+    expect(page.get_by_text("1 clip relabelled “yes”")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("button", name="Relabel “yes”")).to_be_visible()

@@ -32,7 +32,7 @@ from edgewise.spec.network import NETWORKS
 from edgewise.spec.run import DECIDE_BATCHES, RunParameters
 from edgewise.storage import put_bytes
 from edgewise.wav import wav_header
-from runs_app.models import Detection, Evaluation, Metric, Prediction, Preview, Project, Run, Series
+from runs_app.models import ClipMap, Detection, Evaluation, Metric, Prediction, Preview, Project, Run, Series
 
 PASSWORD = "correct horse battery"
 WORDS = ["up", "down", "left", "right", "stop", "yes", "no", "go"]
@@ -65,6 +65,7 @@ class World:
             "datasets": "/datasets/",
             "raw data": f"/datasets/raw/{self.raw_data}/",
             "clips": f"/datasets/raw/{self.raw_data}/clips",
+            "map": f"/datasets/raw/{self.raw_data}/map?run={self.finished}",
             "edits": f"/datasets/raw/{self.raw_data}/edits",
             "dataset": f"/datasets/{self.dataset}/",
             "examples": f"/datasets/{self.dataset}/?preview={self.examples}",
@@ -103,6 +104,7 @@ def build_world() -> World:
     project = Project.objects.create(**owned, name="Kitchen timer")
     runs = {state: _run(owned, project, dataset, f"Run that is {state}", state) for state in State}
     _evaluate(runs[State.SUCCEEDED], raw_data)
+    _map(runs[State.SUCCEEDED], raw_data)
     measure_detection(runs[State.SUCCEEDED])
     Artifact.objects.create(
         **owned, run=runs[State.SUCCEEDED], format="binary", weights_sha256="a" * 64, size=123_456, sha256="b" * 64,
@@ -229,6 +231,21 @@ def _tone() -> bytes:
     """A second at 440 Hz, as samples."""
     tone = [int(8000 * math.sin(2 * math.pi * 440 * n / 16000)) for n in range(16000)]
     return struct.pack(f"<{len(tone)}h", *tone)
+
+
+def _map(run: Run, raw_data: RawData) -> None:
+    """Four clips in the corners of a square and one in their middle, which has another label than they."""
+    clips = list(raw_data.clips.order_by("-label").values_list("pk", flat=True))
+    middle = len(clips) - 1
+    nearest = [[other for other in range(len(clips)) if other != place] for place in range(len(clips))]
+    points = {
+        "clips": [str(pk) for pk in clips], "x": [0, 0, 2, 2, 1], "y": [0, 2, 0, 2, 1], "nearest": nearest,
+        "is_far": [place == middle for place in range(len(clips))],
+    }  # fmt: skip
+    ClipMap.objects.create(
+        workspace=run.workspace, run=run, clip_count=len(clips), points=points, weights_sha256=run.weights_sha256,
+        **_times(State.SUCCEEDED),
+    )  # fmt: skip
 
 
 def measure_detection(run: Run) -> None:

@@ -109,7 +109,7 @@ def read_manifest(job: Run) -> Manifest:
     Raises:
         EngineError: it is missing or damaged.
     """
-    content = _stored(job.manifest_name, job.manifest_sha256, "The list of the run's clips").read_bytes()
+    content = stored(job.manifest_name, job.manifest_sha256, "The list of the run's clips").read_bytes()
     if hashlib.sha256(content).hexdigest() != job.manifest_sha256:
         raise EngineError(
             "damaged-manifest",
@@ -157,10 +157,10 @@ def training_data(dataset: Dataset, manifest: Manifest, folder: Path) -> Trainin
     """
     chosen = dataset.recipe
     clips, noise = manifest["clips"], manifest["noise"]
-    pack = _stored(manifest["pack"], manifest["sha256"], f"The audio of “{dataset.raw_data}”")
-    table = _mapped(pack, _stretches(clips), [row[4] for row in clips], chosen.sample_rate, folder)
-    pack = _stored(manifest["noise_pack"], manifest["noise_sha256"], f"The audio of “{dataset.noise_data}”")
-    noises = _mapped(pack, _stretches(noise), [0] * len(noise), chosen.sample_rate, folder)
+    pack = stored(manifest["pack"], manifest["sha256"], f"The audio of “{dataset.raw_data}”")
+    table = mapped(pack, _stretches(clips), [row[4] for row in clips], chosen.sample_rate, folder)
+    pack = stored(manifest["noise_pack"], manifest["noise_sha256"], f"The audio of “{dataset.noise_data}”")
+    noises = mapped(pack, _stretches(noise), [0] * len(noise), chosen.sample_rate, folder)
     if not len(noises):
         noises = generated_noise(folder, chosen.sample_rate)
     splits = np.array([clip[5] for clip in clips])
@@ -195,7 +195,7 @@ def _stretches(rows: list[list[Any]]) -> list[Stretch]:
     return [(row[1], row[2], row[3]) for row in rows]
 
 
-def _mapped(pack: Path, stretches: list[Stretch], labels: list[int], sample_rate: int, folder: Path) -> Clips:
+def mapped(pack: Path, stretches: list[Stretch], labels: list[int], sample_rate: int, folder: Path) -> Clips:
     """Make a table of stretches (offset, length, rate) of a pack, resampled into `folder` where a rate differs."""
     _require_samples(pack, stretches)
     places = [(offset, length) for offset, length, _ in stretches]
@@ -220,11 +220,16 @@ def _initial(job: Run) -> TrainedNetwork | None:
     if earlier is None:
         return None
     return TrainedNetwork.load(
-        _stored(earlier.weights_name, earlier.weights_sha256, f"The file with the weights of “{earlier}”")
+        stored(earlier.weights_name, earlier.weights_sha256, f"The file with the weights of “{earlier}”")
     )
 
 
-def _stored(name: str, sha256: str, what: str) -> Path:
+def stored(name: str, sha256: str, what: str) -> Path:
+    """Return a local copy of a stored file.
+
+    Raises:
+        EngineError: it is missing; `what` says in words what it is.
+    """
     try:
         return storage.local_path(name, sha256)
     except FileNotFoundError as error:
