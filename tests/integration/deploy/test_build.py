@@ -37,6 +37,7 @@ def test_an_artifact_is_built_checked_and_described(run: Run, alice: User, build
     assert parameters["labels"] == list(LABELS)
     assert parameters["edgewise"]["run"] == str(run.pk)
     assert parameters["edgewise"]["dataset"] == str(run.dataset_id)
+    assert parameters["edgewise"]["revision"] == run.revision
     assert parameters["edgewise"]["weights_sha256"] == run.weights_sha256
     assert parameters["edgewise"]["accuracy"] == pytest.approx(artifact.accuracy, abs=1e-6)
     lines = LogLine.objects.filter(job_id=artifact.pk).values_list("text", flat=True)
