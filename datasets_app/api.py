@@ -216,7 +216,7 @@ class NewDatasetSerializer(serializers.Serializer[Any]):
     """What a new dataset shall be; parameters that are left out are read off the raw data."""
 
     raw_data = serializers.UUIDField()
-    name = serializers.CharField()
+    name = serializers.CharField(allow_blank=True)
     parameters = serializers.DictField()
 
 

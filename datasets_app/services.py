@@ -20,7 +20,7 @@ from datasets_app import recipe
 from datasets_app.models import ClipEdit, Dataset, Origin, RawData, RawDataImport, RawDataQuerySet, Source
 from datasets_app.revisions import DataRevision, newest_revision
 from edgewise.accounts.models import User, Workspace
-from edgewise.errors import Conflict, Forbidden, Invalid, TooLarge, UserError
+from edgewise.errors import Conflict, Forbidden, Invalid, Problems, TooLarge, UserError
 from edgewise.ids import new_id
 from edgewise.jobs import services as jobs
 from edgewise.jobs.models import ACTIVE, State
@@ -164,12 +164,16 @@ def create_dataset(
     """
     revision = newest_revision(workspace, raw_data)
     data = DataRevision(raw_data, workspace, revision)
-    chosen = _validated(data, {**prefill(raw_data)["parameters"], **parameters})
-    counts = recipe.label_counts(data, chosen)
-    _require_training_clips(chosen, counts)
-    noise_source = _noise_source(workspace, chosen)
+    problems = Problems()
+    with problems.gathered():
+        name = _checked_name(Dataset, workspace, name)
+    with problems.gathered():
+        chosen = _validated(data, {**prefill(raw_data)["parameters"], **parameters})
+        counts = recipe.label_counts(data, chosen)
+        _require_training_clips(chosen, counts)
+        noise_source = _noise_source(workspace, chosen)
+    problems.raise_any()
     noise_revision = newest_revision(workspace, noise_source) if noise_source else revision
-    name = _checked_name(Dataset, workspace, name)
     with _name_is_free(name):
         return Dataset.objects.create(
             workspace=workspace,

@@ -156,7 +156,7 @@ class NewRunSerializer(serializers.Serializer[Any]):
 
     project = serializers.UUIDField()
     dataset = serializers.UUIDField()
-    name = serializers.CharField()
+    name = serializers.CharField(allow_blank=True)
     parameters = serializers.DictField(required=False, default=dict)
     initial_weights = serializers.UUIDField(required=False, allow_null=True, default=None)
     same_data_as = serializers.UUIDField(

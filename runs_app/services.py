@@ -16,7 +16,7 @@ from datasets_app import recipe
 from datasets_app.models import Dataset, Split
 from datasets_app.revisions import DataRevision, Revisions, newest_revisions
 from edgewise.accounts.models import User, Workspace
-from edgewise.errors import Conflict, Invalid, NotFound
+from edgewise.errors import Conflict, Invalid, NotFound, Problems
 from edgewise.jobs import services as jobs
 from edgewise.jobs.models import LogLine, State
 from edgewise.spec.detection import OperatingPoint
@@ -89,24 +89,16 @@ def create_run(
         if row is not None and row.workspace_id != workspace.pk:
             raise NotFound(what)
     at = revisions_for(dataset, same_data_as)
-    problems: dict[str, str] = why_untrainable(dataset, at["revision"])
+    problems = Problems(why_untrainable(dataset, at["revision"]))
     if same_data_as is not None and same_data_as.dataset_id != dataset.pk:
-        problems["same_data_as"] = f"“{same_data_as.name}” is on another dataset: “{same_data_as.dataset.name}”."
-    try:
+        problems.fields["same_data_as"] = f"“{same_data_as.name}” is on another dataset: “{same_data_as.dataset.name}”."
+    with problems.gathered():
         settings = validated(dataset, parameters)
-    except Invalid as error:
-        settings = None
-        problems |= error.fields
-    if settings is not None and initial_weights is not None:
-        reason = _why_incompatible(initial_weights, settings)
-        if reason:
-            problems["initial_weights"] = f"The weights of “{initial_weights.name}” do not fit: {reason}"
-    try:
+        if initial_weights is not None and (reason := _why_incompatible(initial_weights, settings)):
+            raise Invalid({"initial_weights": f"The weights of “{initial_weights.name}” do not fit: {reason}"})
+    with problems.gathered():
         name = _run_name(project, name)
-    except Invalid as error:
-        problems |= error.fields
-    if problems or settings is None:
-        raise Invalid(problems)
+    problems.raise_any()
     with _name_is_free(name):
         run = Run.objects.create(
             workspace=workspace, created_by=user, project=project, dataset=dataset, name=name,

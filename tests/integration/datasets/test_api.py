@@ -177,6 +177,13 @@ def test_players_may_seek(script: APIClient, audio: str) -> None:
 # --- datasets ---------------------------------------------------------------------------------------------------------
 
 
+def test_all_that_is_wrong_with_a_dataset_is_told_at_once(script: APIClient, words: RawData) -> None:
+    wrong = {"raw_data": str(words.pk), "name": " ", "parameters": {"keywords": [], "sample_rate": 1}}
+    answer = script.post("/api/v1/datasets", wrong, format="json")
+    assert fields(answer) == {"name", "keywords", "sample_rate"}
+    assert "Keywords: choose at least one." in answer.json()["detail"]
+
+
 def test_a_dataset_is_made_counted_and_renamed(script: APIClient, words: RawData) -> None:
     body = {"raw_data": words.pk, "name": "Directions", "parameters": DIRECTIONS}
     counted = script.post("/api/v1/datasets/counts", body).json()
