@@ -36,8 +36,8 @@ class NewEditSerializer(serializers.Serializer[Any]):
 
     action = serializers.ChoiceField(choices=[one for one in EditAction.choices if one[0] != EditAction.UNDO])
     clips = serializers.ListField(child=serializers.UUIDField())
-    label = serializers.CharField(required=False, default="", help_text="Of a relabel.")  # type: ignore[assignment]
-    reason = serializers.CharField(required=False, default="", help_text="For the history.")
+    label = serializers.CharField(required=False, default="", allow_blank=True, help_text="Of a relabel.")  # type: ignore[assignment]
+    reason = serializers.CharField(required=False, default="", allow_blank=True, help_text="For the history.")
 
 
 class EditResource(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[ClipEdit]):
