@@ -11,6 +11,11 @@ if __name__ == "__main__":
     root = Path(__file__).resolve().parent
     sys.path[:0] = [str(root), str(root / "platform")]
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "edgewise.settings")
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        print(error, file=sys.stderr)
+        sys.exit(os.EX_CONFIG)

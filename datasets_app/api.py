@@ -23,7 +23,7 @@ from datasets_app.models import Clip, Dataset, FileProblem, RawData
 from datasets_app.revisions import DataRevision
 from edgewise.api.authentication import user_of, workspace_of
 from edgewise.api.idempotency import idempotent
-from edgewise.api.naming import RenameSerializer, name_in
+from edgewise.api.naming import RenameMixin
 from edgewise.api.ranges import ranged
 from edgewise.errors import Forbidden, Invalid, NotFound
 from edgewise.jobs.presentation import snapshot
@@ -227,9 +227,7 @@ class CountSerializer(serializers.Serializer[Any]):
     parameters = serializers.DictField()
 
 
-class DatasetResource(
-    mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Dataset]
-):
+class DatasetResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Dataset]):
     """Datasets of the workspace."""
 
     serializer_class = DatasetSerializer
@@ -268,12 +266,9 @@ class DatasetResource(
         )
         return Response(DatasetSerializer(dataset).data, status=status.HTTP_201_CREATED)
 
-    @extend_schema(request=RenameSerializer, responses=DatasetSerializer)
-    def partial_update(self, request: Request, pk: str) -> Response:
-        """Rename a dataset."""
-        dataset = self.get_object()
-        services.rename_dataset(dataset, name_in(request))
-        return Response(DatasetSerializer(dataset).data)
+    def rename(self, row: Dataset, name: str) -> None:
+        """Give a dataset another name."""
+        services.rename_dataset(row, name)
 
     def perform_destroy(self, instance: Dataset) -> None:
         """Delete a dataset that no run needs."""

@@ -90,11 +90,10 @@ def _changed(then: DataRevision) -> Iterator[ClipChange]:
     ended = Q(since__lte=then.number, until__gt=then.number)
     begun = Q(since__gt=then.number, until__isnull=True)
     rows = ClipOverride.objects.filter(ended | begun, workspace=then.workspace, clip__raw_data=then.raw_data)
+    fields = ("clip", "clip__name", "clip__kind", "clip__label", "label", "excluded", "until")
     changes: dict[uuid.UUID, ClipChange] = {}
-    for row in rows.select_related("clip"):
-        clip, label = row.clip, None if row.excluded else row.label
-        change = changes.get(clip.pk) or ClipChange(
-            clip.pk, clip.name, clip.kind, clip.raw_data_id, clip.label, clip.label
-        )
-        changes[clip.pk] = replace(change, after=label) if row.until is None else replace(change, before=label)
+    for clip, name, kind, recorded, edited, excluded, until in rows.values_list(*fields):
+        label = None if excluded else edited
+        change = changes.get(clip) or ClipChange(clip, name, kind, then.raw_data.pk, recorded, recorded)
+        changes[clip] = replace(change, after=label) if until is None else replace(change, before=label)
     yield from (change for change in changes.values() if change.before != change.after)

@@ -165,7 +165,10 @@ def new_dataset(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
         form = forms.dataset_form(values, **read_off, errors=error.fields)
         context |= {"name": name, "form": form, **_counts(data, values)}
         return dialog(request, "datasets/new.html", context, error)
-    messages.success(request, f"The dataset “{dataset.name}” is ready. Train a network on it under Runs.")
+    messages.success(
+        request,
+        f"The dataset “{dataset.name}” is ready. Open it to hear examples, or train a network on it under Runs.",
+    )
     return go(request, "datasets:list")
 
 

@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
-from deploy_app import queries, services
+from deploy_app import services
 from deploy_app.models import Artifact
 from edgewise import storage
 from edgewise.api.authentication import user_of, workspace_of
@@ -130,11 +130,7 @@ class Artifacts(
 
     def get_queryset(self) -> QuerySet[Artifact]:
         """Only the workspace's."""
-        return Artifact.objects.filter(workspace=workspace_of(self.request))
-
-    def get_object(self) -> Artifact:
-        """Return one of the workspace's artifacts."""
-        return queries.artifact(workspace_of(self.request), self.kwargs["pk"])
+        return Artifact.objects.filter(workspace=workspace_of(self.request)).select_related("run__dataset")
 
     def perform_destroy(self, instance: Artifact) -> None:
         """Delete it with its file."""

@@ -6,8 +6,8 @@ import uuid
 
 from deploy_app.models import Artifact
 from edgewise.accounts.models import Workspace
-from edgewise.errors import NotFound
 from edgewise.jobs.models import LogLine
+from edgewise.lookup import one
 from runs_app.models import Run
 
 
@@ -18,10 +18,8 @@ def artifacts(run: Run) -> list[Artifact]:
 
 def artifact(workspace: Workspace, artifact_id: uuid.UUID) -> Artifact:
     """One of the workspace's artifacts, with its run."""
-    row = Artifact.objects.filter(workspace=workspace, pk=artifact_id).select_related("run__dataset").first()
-    if row is None:
-        raise NotFound("artifact")
-    return row
+    rows = Artifact.objects.filter(workspace=workspace, pk=artifact_id)
+    return one(rows.select_related("run__dataset"), "artifact")
 
 
 def log(artifact: Artifact) -> list[LogLine]:

@@ -27,7 +27,7 @@ from datasets_app.changes import changes_since
 from datasets_app.models import Dataset
 from edgewise.api.authentication import user_of, workspace_of
 from edgewise.api.idempotency import idempotent
-from edgewise.api.naming import RenameSerializer, name_in
+from edgewise.api.naming import RenameMixin
 from edgewise.api.ranges import ranged
 from edgewise.errors import Invalid, NotFound
 from edgewise.jobs.models import LogLine
@@ -54,9 +54,7 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
         fields = ["id", "name", "created_at"]
 
 
-class ProjectResource(
-    mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Project]
-):
+class ProjectResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Project]):
     """Projects of the workspace."""
 
     serializer_class = ProjectSerializer
@@ -78,12 +76,9 @@ class ProjectResource(
         )
         return Response(ProjectSerializer(project).data, status=status.HTTP_201_CREATED)
 
-    @extend_schema(request=RenameSerializer, responses=ProjectSerializer)
-    def partial_update(self, request: Request, pk: str) -> Response:
-        """Rename a project."""
-        project = self.get_object()
-        services.rename_project(project, name_in(request))
-        return Response(ProjectSerializer(project).data)
+    def rename(self, row: Project, name: str) -> None:
+        """Give a project another name."""
+        services.rename_project(row, name)
 
     def perform_destroy(self, instance: Project) -> None:
         """Delete a project with its runs."""
@@ -375,9 +370,7 @@ class RunFilter(django_filters.FilterSet):  # type: ignore[misc]
         fields = ["project", "dataset", "state", "name"]
 
 
-class RunResource(
-    mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Run]
-):
+class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Run]):
     """Runs of the workspace."""
 
     serializer_class = RunSerializer
@@ -411,12 +404,9 @@ class RunResource(
         )
         return Response(RunSerializer(run).data, status=status.HTTP_201_CREATED)
 
-    @extend_schema(request=RenameSerializer, responses=RunSerializer)
-    def partial_update(self, request: Request, pk: str) -> Response:
-        """Rename a run."""
-        run = self.get_object()
-        services.rename_run(run, name_in(request))
-        return Response(RunSerializer(run).data)
+    def rename(self, row: Run, name: str) -> None:
+        """Give a run another name."""
+        services.rename_run(row, name)
 
     def perform_destroy(self, instance: Run) -> None:
         """Delete a run that has ended."""

@@ -18,10 +18,10 @@ from datasets_app.revisions import DataRevision, Revisions, newest_revisions
 from edgewise.accounts.models import User, Workspace
 from edgewise.errors import Conflict, Invalid, NotFound
 from edgewise.jobs import services as jobs
-from edgewise.jobs.models import LogLine
+from edgewise.jobs.models import LogLine, State
 from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.fields import explain
-from edgewise.spec.network import NETWORKS
+from edgewise.spec.network import NETWORKS, NetworkSpec
 from edgewise.spec.run import RunParameters
 from edgewise.storage import delete_folder
 from runs_app.costs import CostBreakdown
@@ -344,7 +344,6 @@ def _how_networks_differ(earlier: RunParameters, later: RunParameters) -> str:
 def estimate(dataset: Dataset, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Say what a network costs on a device, and how long its training will take where earlier runs tell."""
     settings = validated(dataset, parameters)
-    speed = _steps_per_second(dataset, settings)
     cost = CostBreakdown.of(
         settings.network_spec,
         features=settings.preprocessing.num_features,
@@ -354,27 +353,39 @@ def estimate(dataset: Dataset, parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "labels": dataset.labels,
         "cost": cost,
-        "expected_seconds": settings.steps / speed if speed else None,
+        "expected_seconds": _expected_seconds(dataset, settings),
     }
 
 
-def _steps_per_second(dataset: Dataset, settings: RunParameters) -> float | None:
-    """Speed of the newest earlier run of the same network, batch size and clip duration, on any dataset.
+def _expected_seconds(dataset: Dataset, settings: RunParameters) -> float | None:
+    """Estimate the time of a run by the longest earlier one of the same stages, batch size and clip duration.
 
-    Only speeds are read from other workspaces' runs: they tell of this installation's machines.
+    Only times are read from other workspaces' runs: they tell of this installation's machines.
     """
     alike = Run.objects.filter(
-        parameters__network=settings.network if isinstance(settings.network, str) else settings.network.model_dump(),
+        parameters__network__in=_names_and_stages(settings.network_spec),
         parameters__batch_size=settings.batch_size,
         dataset__parameters__clip_duration_ms=dataset.recipe.clip_duration_ms,
-        progress_done__gt=0,
+        state=State.SUCCEEDED,
+        attempt=1,
     )
-    newest = alike.order_by("-pk").first()
-    if newest is None:
+    longest = alike.order_by("-progress_done", "-pk").first()
+    if longest is None or longest.started_at is None or longest.finished_at is None:
         return None
-    points = newest.metrics.filter(series=Series.TRAINING, steps_per_second__gt=0).order_by("-step")
+    points = longest.metrics.filter(series=Series.TRAINING, steps_per_second__gt=0).order_by("-step")
     speeds = [point.steps_per_second or 0 for point in points[:POINTS_TO_ESTIMATE_FROM]]
-    return statistics.median(speeds) if speeds else None
+    if not speeds:
+        return None
+    seconds, speed = (longest.finished_at - longest.started_at).total_seconds(), statistics.median(speeds)
+    # What a run takes beside its steps: loading, compiling, judging.
+    beside = max(0.0, seconds - longest.progress_done / speed)
+    return beside + settings.steps / speed
+
+
+def _names_and_stages(network: NetworkSpec) -> list[str | dict[str, Any]]:
+    """List how runs may name a network: by its stages, or by a name for the same stages."""
+    names = [name for name, spec in NETWORKS.items() if spec.stages == network.stages]
+    return [*names, NetworkSpec(stages=network.stages).model_dump()]
 
 
 # --- names ------------------------------------------------------------------------------------------------------------

@@ -52,9 +52,10 @@ def integer(name: str, default: int, minimum: int = 0) -> int:
 
 def size(name: str, default: str) -> int:
     """Read a number of bytes, such as `500M` or `4G`."""
-    value = text(name, default).upper().removesuffix("B")
-    factor = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}.get(value[-1:], 1)
-    digits = value if factor == 1 else value[:-1]
+    value = text(name, default)
+    short = value.upper().removesuffix("B")
+    factor = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}.get(short[-1:], 1)
+    digits = short if factor == 1 else short[:-1]
     if not digits.isdecimal():
         raise ImproperlyConfigured(f"{name} is {value!r}; it must be a size such as 500M or 4G.")
     return int(digits) * factor

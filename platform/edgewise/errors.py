@@ -43,6 +43,16 @@ class NotFound(UserError):
         super().__init__(f"There is no such {what} in your workspace.", "It may have been deleted; look at the list.")
 
 
+class UnknownAddress(UserError):
+    """The API has no such address."""
+
+    status = 404
+    code = "unknown-address"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"The API has no address {path}.", "See /api/v1/docs for those that it has.")
+
+
 class Forbidden(UserError):
     """The user may not do this."""
 
@@ -59,6 +69,16 @@ class Conflict(UserError):
     def __init__(self, reason: str, remedy: str = "", *, needed_by: Sequence[str] = ()) -> None:
         super().__init__(reason, remedy)
         self.needed_by = list(needed_by)
+
+
+class Changed(UserError):
+    """Somebody else edited it since it was read (`If-Match`)."""
+
+    status = 412
+    code = "changed"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"“{name}” was changed since you read it.", "Read it again, then edit it by its new ETag.")
 
 
 class TooLarge(UserError):

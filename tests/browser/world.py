@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import hashlib
 import json
@@ -28,14 +29,16 @@ from edgewise.jobs.models import LogLine, State
 from edgewise.spec.dataset import DatasetParameters
 from edgewise.spec.detection import SMOOTHING_MS, THRESHOLDS
 from edgewise.spec.network import NETWORKS
-from edgewise.spec.run import RunParameters
+from edgewise.spec.run import DECIDE_BATCHES, RunParameters
 from edgewise.storage import put_bytes
-from runs_app.models import ClipMap, Detection, Evaluation, Metric, Prediction, Project, Run, Series
+from edgewise.wav import wav_header
+from runs_app.models import ClipMap, Detection, Evaluation, Metric, Prediction, Preview, Project, Run, Series
 
 PASSWORD = "correct horse battery"
 WORDS = ["up", "down", "left", "right", "stop", "yes", "no", "go"]
 KEYWORDS = WORDS[:5]
 NETWORK = "kws-small"
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class World:
     operator: str
     workspace: str
     raw_data: str
+    dataset: str
+    examples: str
     project: str
     finished: str
     running: str
@@ -62,6 +67,8 @@ class World:
             "clips": f"/datasets/raw/{self.raw_data}/clips",
             "map": f"/datasets/raw/{self.raw_data}/map?run={self.finished}",
             "edits": f"/datasets/raw/{self.raw_data}/edits",
+            "dataset": f"/datasets/{self.dataset}/",
+            "examples": f"/datasets/{self.dataset}/?preview={self.examples}",
             "new dataset without scripts": f"/datasets/raw/{self.raw_data}/new",
             "runs": "/runs/",
             "new run": f"/runs/new?project={self.project}",
@@ -104,7 +111,17 @@ def build_world() -> World:
         threshold=0.5, smoothing_ms=0, accuracy=0.98, state=State.SUCCEEDED, started_at=_ago(3), finished_at=_ago(2),
     )  # fmt: skip
     create_token(reader, workspace, "Nightly training")
-    rows = (workspace, raw_data, project, runs[State.SUCCEEDED], runs[State.RUNNING], runs[State.QUEUED])
+    preview = _preview(owned, dataset)
+    rows = (
+        workspace,
+        raw_data,
+        dataset,
+        preview,
+        project,
+        runs[State.SUCCEEDED],
+        runs[State.RUNNING],
+        runs[State.QUEUED],
+    )
     return World(reader.email, newcomer.email, operator.email, *(str(row.pk) for row in rows))
 
 
@@ -143,6 +160,20 @@ def _dataset(owned: dict[str, Any], raw_data: RawData) -> Dataset:
     )
 
 
+def _preview(owned: dict[str, Any], dataset: Dataset) -> Preview:
+    """Ten examples: the same tone, and a picture of one pixel."""
+    parameters = RunParameters().model_dump(mode="json", include=DECIDE_BATCHES)
+    clip = {"clip": None, "name": "_background_noise_/a_recording_whose_name_is_long.wav"}
+    preview = Preview.objects.create(
+        **owned, dataset=dataset, parameters=parameters, step=0, **_times(State.SUCCEEDED),
+        examples=[{"label": dataset.labels[n % len(dataset.labels)], **clip} for n in range(Preview.SIZE)],
+    )  # fmt: skip
+    for number in range(Preview.SIZE):
+        put_bytes(preview.audio_name(number), wav_header(16000, 16000) + _tone())
+        put_bytes(preview.picture_name(number), base64.b64decode(PIXEL))
+    return preview
+
+
 def _run(owned: dict[str, Any], project: Project, dataset: Dataset, name: str, state: State) -> Run:
     parameters = RunParameters(network=NETWORK, steps=1000, validation_interval=100, **NETWORKS[NETWORK].defaults)
     done = {State.QUEUED: 0, State.SUCCEEDED: 1000}.get(state, 400)
@@ -169,8 +200,7 @@ def _point(run: Run, series: Series, step: int) -> Metric:
 
 
 def _evaluate(run: Run, raw_data: RawData) -> None:
-    tone = [int(8000 * math.sin(2 * math.pi * 440 * n / 16000)) for n in range(16000)]
-    pcm = struct.pack(f"<{len(tone)}h", *tone)
+    pcm = _tone()
     name = f"raw/{hashlib.sha256(pcm).hexdigest()}.pcm"
     put_bytes(name, pcm)
     RawData.objects.filter(pk=raw_data.pk).update(pack=name, pack_sha256=hashlib.sha256(pcm).hexdigest())
@@ -195,6 +225,12 @@ def _evaluate(run: Run, raw_data: RawData) -> None:
         )  # fmt: skip
     scores = [0.6 if index == 3 else 0.4 / (size - 1) for index in range(size)]
     Prediction.objects.create(run=run, clip=clip, offset=0, length=16000, label=2, predicted=3, scores=scores)
+
+
+def _tone() -> bytes:
+    """A second at 440 Hz, as samples."""
+    tone = [int(8000 * math.sin(2 * math.pi * 440 * n / 16000)) for n in range(16000)]
+    return struct.pack(f"<{len(tone)}h", *tone)
 
 
 def _map(run: Run, raw_data: RawData) -> None:

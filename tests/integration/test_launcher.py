@@ -194,6 +194,28 @@ def test_external_engines_that_are_down_are_one_line_without_the_password(
     assert "\n" not in str(failure.value)
 
 
+def test_another_kind_of_database_is_refused_in_one_line() -> None:
+    with pytest.raises(Failure, match=r"DATABASE_URL \(mysql://db/x\) must begin with postgresql:"):
+        check_database("mysql://ada:secret@db/x")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("EDGEWISE_MAX_UPLOAD", "huge"), ("EDGEWISE_SIGNUP", "maybe"), ("EDGEWISE_QUEUE_LIMIT", "0"),
+        ("EDGEWISE_STORAGE_URL", "ftp:/x"), ("EDGEWISE_BACKEND", "torch"), ("DATABASE_URL", "mysql://db/x"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_is_one_line_that_names_it(name: str, value: str) -> None:
+    command = [sys.executable, str(CHECKOUT / "manage.py"), "migrate", "--check"]
+    addresses = {"DATABASE_URL": "postgresql:///edgewise", "REDIS_URL": "redis://localhost"}
+    environment = {**os.environ, **addresses, name: value}
+    completed = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert completed.returncode == os.EX_CONFIG
+    assert completed.stderr.startswith(name)
+    assert completed.stderr.count("\n") == 1
+
+
 @contextlib.contextmanager
 def shell(home: Home, code: str) -> Iterator[subprocess.Popen[str]]:
     """A launcher of its own, in the environment that runs this test, with Python code in Django's shell."""

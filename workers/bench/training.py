@@ -44,8 +44,9 @@ RUN_ROUNDS = 3
 def layers() -> list[Figure]:
     """Time 50 steps of one LMU network: our layer in the compiled loop, keras-lmu's through `fit(jit_compile=True)`.
 
-    Both have a memory of order 10 and window 49 for each of 20 channels, a dense layer of 128 tanh units, and 7 scores;
-    both learn from ready batches by AdamW. `all_outputs` takes the mean over the frames, `last_output` the last frame.
+    Both have 20 trained encoders, as keras-lmu's layer has unless told otherwise and as every stage after the first
+    has, a memory of order 10 and window 49 for each, a dense layer of 128 tanh units, and 7 scores; both learn from
+    ready batches by AdamW. `all_outputs` takes the mean over the frames, `last_output` the last frame.
     """
     return [
         *_layer_figures("all_outputs", last_only=False, at_least=3),
@@ -75,7 +76,8 @@ def _layer_figures(name: str, *, last_only: bool, at_least: float) -> list[Figur
 
 def _our_network(last_only: bool) -> keras.Model:
     inputs = keras.Input((FRAMES, CHANNELS))
-    memory = LegendreMemory(ORDER, FRAMES, last_only=last_only)(inputs)
+    encoded = keras.layers.Dense(CHANNELS, use_bias=False)(inputs)
+    memory = LegendreMemory(ORDER, FRAMES, last_only=last_only)(encoded)
     return _classifier(inputs, keras.layers.Dense(UNITS, activation="tanh")(memory))
 
 
@@ -86,7 +88,6 @@ def _their_network(last_only: bool) -> keras.Model:
         order=ORDER,
         theta=FRAMES,
         hidden_cell=keras.layers.Dense(UNITS, activation="tanh"),
-        kernel_initializer=None,
         return_sequences=not last_only,
     )
     hidden = layer(inputs)

@@ -3,12 +3,14 @@
 Each step draws its own random numbers from a counter-based generator (Philox: Salmon et al. 2011), keyed by the run's
 seed and counted by the step. Labels are drawn evenly, then a clip of the label: rare labels weigh as much as frequent
 ones.
-Clips are changed as audio (shift, speed, noise, bandwidth, gain), then as features (SpecAugment: Park et al. 2019).
+Clips are changed as audio (shift, speed, noise, bandwidth, gain), then as spectra (equalizer), then as features
+(SpecAugment: Park et al. 2019).
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,13 +31,16 @@ from workers.engine.files import write_array
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
 
-AHEAD = 2
-"""Dispatches that are prepared while one is computed."""
+THREADS = min(4, os.cpu_count() or 1)
+"""Dispatches that are prepared at once, while one is computed; one more waits. Most of the work is done without
+Python's lock, and a small network's step takes a fraction of what its batch takes."""
 
 LARGEST_TIME_MASK = 0.15
 LARGEST_FREQUENCY_MASK = 0.2
 QUIETEST_RMS = 1e-4
 NARROWEST_HERTZ = 3000.0
+EQUALIZER_KNOTS = 5
+"""Places on the mel axis, an octave or so apart, at which an equalizer's gain is drawn."""
 
 PLAIN_CLIPS_AT_ONCE = 256
 
@@ -70,12 +75,12 @@ class Examples:
     """(batch,)"""
 
 
-def changes_audio(settings: Augmentation) -> bool:
-    """Whether clips are changed as audio; otherwise the features of a clip, but for masks, are the same each time."""
+def changes_clips(settings: Augmentation) -> bool:
+    """Whether clips are changed before they are features; else these, but for masks, are the same each time."""
     return any(
         (
             settings.noise_probability, settings.shift_ms, settings.gain_db, settings.speed_percentage,
-            settings.narrowband_probability,
+            settings.narrowband_probability, settings.equalizer_db,
         )
     )  # fmt: skip
 
@@ -97,7 +102,7 @@ class BatchSource:
         self._rows = [np.flatnonzero(data.train.label == index) for index in range(len(data.labels))]
         self._noise = stretches(data.noise, "train")
         self._silence = data.labels.index(SILENCE) if SILENCE in data.labels else -1
-        use_plain = cache is not None and not changes_audio(parameters)
+        use_plain = cache is not None and not changes_clips(parameters)
         self._plain = plain_features(data.train, data.clip_samples, self._extract, cache) if use_plain else None
 
     def batch(self, step: int) -> tuple[FloatArray, IntArray]:
@@ -113,7 +118,7 @@ class BatchSource:
         generator = self._generator(step)
         rows, labels = self._draw(generator)
         audio = np.stack([self._clip(int(row), generator) for row in rows])
-        features = np.asarray(self._extract(audio), dtype=np.float32)
+        features = np.asarray(self._extract(audio, self._equalizer(step)), dtype=np.float32)
         return Examples(rows, audio, self._masked(features, step), labels)
 
     def _draw(self, generator: np.random.Generator) -> tuple[IntArray, IntArray]:
@@ -126,13 +131,13 @@ class BatchSource:
         return np.random.Generator(np.random.Philox(key=self._parameters.seed, counter=[0, 0, stream, step]))
 
     def dispatches(self, plan: Sequence[tuple[int, int]]) -> Generator[Dispatch, None, None]:
-        """Prepare dispatches of (first step, steps) in a thread, ahead of the one that is computed."""
-        pool = ThreadPoolExecutor(1, "batches")
+        """Prepare dispatches of (first step, steps) in threads, ahead of the one that is computed."""
+        pool = ThreadPoolExecutor(THREADS, "batches")
         try:
             waiting: deque[Future[Dispatch]] = deque()
             for first, count in plan:
                 waiting.append(pool.submit(self._dispatch, first, count))
-                if len(waiting) > AHEAD:
+                if len(waiting) > THREADS:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -176,6 +181,17 @@ class BatchSource:
         spectrum = fft.rfft(audio)
         spectrum[round(len(spectrum) * cutoff / highest) :] = 0
         return np.asarray(fft.irfft(spectrum, len(audio)), dtype=np.float32)
+
+    def _equalizer(self, step: int) -> FloatArray | None:
+        """Draw a smooth spectral gain for each clip of a step: (batch, mel bands)."""
+        settings = self._parameters
+        if not settings.equalizer_db:
+            return None
+        generator = self._generator(step, stream=2)
+        knots = generator.uniform(-1, 1, (settings.batch_size, EQUALIZER_KNOTS)) * settings.equalizer_db
+        place = np.linspace(0, EQUALIZER_KNOTS - 1, settings.preprocessing.mel_num_bins)
+        decibels = np.array([np.interp(place, np.arange(EQUALIZER_KNOTS), gains) for gains in knots])
+        return np.asarray(10 ** (decibels / 20), dtype=np.float32)
 
     def _masked(self, features: FloatArray, step: int) -> FloatArray:
         """Cut random stretches of time and frequency out of each clip's features, in place."""

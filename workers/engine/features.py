@@ -63,8 +63,13 @@ class FeatureExtractor:
         count = parameters.dct_num_features
         self._transform = cosine_transform(parameters.mel_num_bins, count).astype(self.dtype) if count else None
 
-    def __call__(self, audio: npt.ArrayLike) -> FloatArray:
-        """Compute the features of all whole windows; an incomplete one at the end is dropped."""
+    def __call__(self, audio: npt.ArrayLike, equalizer: FloatArray | None = None) -> FloatArray:
+        """Compute the features of all whole windows; an incomplete one at the end is dropped.
+
+        Args:
+            audio: (clips, samples).
+            equalizer: (clips, mel bands), by which the magnitudes of a clip's bands are multiplied.
+        """
         samples = np.ascontiguousarray(audio, dtype=self.dtype)
         windows = self._windows(samples)
         clips, frames, _ = windows.shape
@@ -74,17 +79,26 @@ class FeatureExtractor:
         for begin in range(0, clips, CLIPS_AT_ONCE):
             block = windows[begin : begin + CLIPS_AT_ONCE]
             np.multiply(block, self._window, out=padded[: len(block), :, : self._length])
-            features[begin : begin + CLIPS_AT_ONCE] = self._of_frames(padded[: len(block)])
+            bands = self._bands(padded[: len(block)])
+            if equalizer is not None:
+                bands *= equalizer[begin : begin + CLIPS_AT_ONCE, None]
+            features[begin : begin + CLIPS_AT_ONCE] = self._of_bands(bands)
         return features
 
-    def _of_frames(self, frames: FloatArray) -> FloatArray:
-        """Return the features of windowed and padded frames (…, points)."""
+    def _bands(self, frames: FloatArray) -> FloatArray:
+        """Return the magnitudes (clips, frames, mel bands) of windowed and padded frames (clips, frames, points)."""
         magnitude = np.abs(fft.rfft(frames))
         # As one matrix: numpy would multiply the clips one by one.
         bands = magnitude.reshape(-1, magnitude.shape[-1]) @ self._filters
+        return np.asarray(bands.reshape(*frames.shape[:-1], bands.shape[-1]))
+
+    def _of_bands(self, bands: FloatArray) -> FloatArray:
+        """Return the features of magnitudes, which are overwritten."""
         np.log(np.maximum(bands, np.asarray(self.parameters.log_epsilon, self.dtype), out=bands), out=bands)
-        features = bands if self._transform is None else bands @ self._transform
-        return np.asarray(features.reshape(*frames.shape[:-1], self.parameters.num_features))
+        if self._transform is None:
+            return bands
+        features = bands.reshape(-1, bands.shape[-1]) @ self._transform
+        return np.asarray(features.reshape(*bands.shape[:-1], features.shape[-1]))
 
     def _windows(self, samples: FloatArray) -> FloatArray:
         """Return all whole windows (clips, frames, window samples), without copying the samples."""

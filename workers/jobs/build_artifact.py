@@ -51,6 +51,7 @@ def _build(attempt: Attempt, job: Artifact, trained: TrainedNetwork, test: Clips
         version=edgewise.__version__,
         run=str(job.run_id),
         dataset=str(job.run.dataset_id),
+        revision=job.run.revision,
         weights_sha256=job.weights_sha256,
         seed=job.run.settings.seed,
         data_licence=_licence(job.run.dataset),

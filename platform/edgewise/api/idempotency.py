@@ -1,19 +1,21 @@
 """`Idempotency-Key`: a POST that is sent twice starts its work once.
 
-The key is kept for a day in Redis under the workspace, with the answer of the first request. Redis sets it only where
-it is new, so two requests at once cannot both begin.
+The key is kept for a day in Redis under the workspace, with a hash of what was asked and the answer of the first
+request. Redis sets it only where it is new, so two requests at once cannot both begin.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, wraps
 from typing import Any, TypeVar, cast
 
 import redis
 from django.conf import settings
+from django.core.files.base import File
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -22,6 +24,9 @@ from edgewise.api.problems import problem
 
 View = TypeVar("View", bound=Callable[..., Response])
 DAY = 24 * 3600
+HEADER = OpenApiParameter(
+    "Idempotency-Key", str, OpenApiParameter.HEADER, description="The same key with the same request starts work once."
+)
 
 
 def idempotent(view: View) -> View:
@@ -32,26 +37,41 @@ def idempotent(view: View) -> View:
         key = request.headers.get("Idempotency-Key", "")
         if not key:
             return view(self, request, *args, **kwargs)
-        name = _name(request, key)
-        if not _connection().set(name, "pending", nx=True, ex=DAY):
-            return _repeat(name)
+        name, asked = _name(request, key), _asked(request)
+        if not _connection().set(name, json.dumps([asked]), nx=True, ex=DAY):
+            return _repeat(name, asked)
         try:
             response = view(self, request, *args, **kwargs)
         except BaseException:
             _connection().delete(name)
             raise
-        _connection().set(name, json.dumps([response.status_code, response.data], default=str), ex=DAY)
+        answer = [asked, response.status_code, response.data]
+        _connection().set(name, json.dumps(answer, default=str), ex=DAY)
         return response
 
-    return cast(View, wrapper)
+    return cast(View, extend_schema(parameters=[HEADER])(wrapper))
 
 
-def _repeat(name: str) -> Response:
-    stored = _connection().get(name)
-    if stored is None or stored == b"pending":
+def _repeat(name: str, asked: str) -> Response:
+    stored = json.loads(_connection().get(name) or "[null]")
+    if stored[0] not in (asked, None):
+        return problem(
+            422,
+            "idempotency-key-reused",
+            "This Idempotency-Key was sent before with another request.",
+            remedy="Send each new request with a key of its own.",
+        )
+    if len(stored) == 1:
         return problem(409, "in-progress", "The first request with this Idempotency-Key is still being answered.")
-    status, data = json.loads(stored)
+    _, status, data = stored
     return Response(data, status=status, headers={"Idempotency-Replayed": "true"})
+
+
+def _asked(request: Request) -> str:
+    """Hash what was sent; of a file its name and size, since its bytes may have gone to a store already."""
+    values = request.data.items() if isinstance(request.data, Mapping) else [("", request.data)]
+    sent = [[name, [value.name, value.size] if isinstance(value, File) else value] for name, value in values]
+    return hashlib.sha256(json.dumps(sent, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _name(request: Request, key: str) -> str:

@@ -16,6 +16,7 @@ from rest_framework.request import Request
 
 from edgewise.accounts.models import Workspace
 from edgewise.api.authentication import BrowserSession, TokenAuthentication, workspace_of
+from edgewise.api.problems import handle
 from edgewise.errors import UserError
 from edgewise.events.sse import Event, stream
 from edgewise.jobs.models import ACTIVE
@@ -35,10 +36,11 @@ def live(view: LiveView) -> LiveView:
         try:
             workspace = await sync_to_async(_workspace)(request)
             return await view(request, workspace, *args, **kwargs)
-        except exceptions.APIException as error:
-            return _problem(error.status_code, str(error.detail))
-        except UserError as error:
-            return _problem(error.status, error.sentence)
+        except (exceptions.APIException, UserError) as error:
+            answer = handle(error, {})
+            assert answer is not None
+            content_type = "application/problem+json"
+            return JsonResponse(answer.data, status=answer.status_code, content_type=content_type)
 
     return wrapper
 
@@ -68,7 +70,3 @@ def _workspace(request: HttpRequest) -> Workspace:
     if not wrapped.user.is_authenticated:
         raise exceptions.NotAuthenticated
     return workspace_of(wrapped)
-
-
-def _problem(status: int, detail: str) -> JsonResponse:
-    return JsonResponse({"status": status, "detail": detail}, status=status, content_type="application/problem+json")

@@ -11,17 +11,24 @@ from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from edgewise.errors import Conflict, UserError
+from edgewise.errors import Conflict, NotFound, UserError
 
 TYPE = "urn:edgewise:problem:"
+SENTENCES = {"required": "It is missing.", "blank": "It is empty.", "null": "It must not be null."}
+"""By the framework's codes, where its own words do not say what is meant."""
+REMEDIES = {
+    "not-authenticated": "Send `Authorization: Bearer TOKEN` with a token from the Account page, or sign in.",
+    "authentication-failed": "Make another token on the Account page.",
+    "method-not-allowed": "See /api/v1/docs for what this address takes.",
+}
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn an exception into a problem; None lets an unforeseen one become a 500."""
+    if isinstance(error, Http404):
+        error = NotFound(_named(context["view"]))
     if isinstance(error, UserError):
         return _of_service(error)
-    if isinstance(error, Http404):
-        error = exceptions.NotFound()
     if isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
     if isinstance(error, exceptions.APIException):
@@ -34,6 +41,11 @@ def problem(status: int, code: str, detail: str, **extra: Any) -> Response:
     body = {"type": TYPE + code, "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     body.update({name: value for name, value in extra.items() if value})
     return Response(body, status=status, content_type="application/problem+json")
+
+
+def _named(view: Any) -> str:
+    """Name what a view answers with."""
+    return str(view.queryset.model._meta.verbose_name) if getattr(view, "queryset", None) is not None else "resource"
 
 
 def _of_service(error: UserError) -> Response:
@@ -50,8 +62,8 @@ def _of_framework(error: exceptions.APIException) -> Response:
         response = problem(400, "invalid", " ".join(item["message"] for item in errors), errors=errors)
     else:
         codes = error.get_codes()
-        code = codes if isinstance(codes, str) else "error"
-        response = problem(error.status_code, code.replace("_", "-"), str(error.detail))
+        code = codes.replace("_", "-") if isinstance(codes, str) else "error"
+        response = problem(error.status_code, code, str(error.detail), remedy=REMEDIES.get(code, ""))
     if header := getattr(error, "auth_header", None):
         response["WWW-Authenticate"] = header
     return response
@@ -65,4 +77,4 @@ def _fields(detail: Any, name: str = "") -> Iterator[dict[str, str]]:
         for value in detail:
             yield from _fields(value, name)
     else:
-        yield {"field": name, "message": str(detail)}
+        yield {"field": name, "message": SENTENCES.get(getattr(detail, "code", ""), str(detail))}

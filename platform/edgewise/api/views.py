@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 from edgewise.accounts import services
 from edgewise.accounts.models import ApiToken, Scope, User, Workspace
 from edgewise.api.authentication import user_of, workspace_of
+from edgewise.errors import UnknownAddress
 from edgewise.jobs.models import WorkerHeartbeat
 from edgewise.spec.dataset import DatasetParameters
 from edgewise.spec.fields import declared
@@ -124,6 +125,18 @@ class Workspaces(mixins.ListModelMixin, viewsets.GenericViewSet[Workspace]):
     def get_queryset(self) -> QuerySet[Workspace]:
         """Only those the user is a member of."""
         return user_of(self.request).workspaces.order_by("name")
+
+
+class Elsewhere(APIView):
+    """All addresses that the API does not have."""
+
+    schema = None
+    authentication_classes = ()
+    permission_classes = ()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Answer every method with the same problem."""
+        raise UnknownAddress(request.path)
 
 
 class Parameters(APIView):

@@ -30,4 +30,5 @@ def snapshot(job: Job) -> dict[str, Any]:
 
 
 def _time(moment: Any) -> str | None:
-    return moment.isoformat() if moment else None
+    # As the framework writes the times of rows.
+    return moment.isoformat().replace("+00:00", "Z") if moment else None

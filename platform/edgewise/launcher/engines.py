@@ -202,6 +202,8 @@ def check_database(url: str) -> None:
     """Raise a Failure unless the PostgreSQL at the address can be used."""
     import psycopg2  # type: ignore[import-untyped]
 
+    if urlsplit(url).scheme not in ("postgres", "postgresql"):
+        raise Failure(f"DATABASE_URL ({_without_password(url)}) must begin with postgresql: Edgewise needs PostgreSQL.")
     try:
         psycopg2.connect(url, connect_timeout=CONNECT_SECONDS).close()
     except (psycopg2.OperationalError, psycopg2.ProgrammingError) as error:
@@ -259,7 +261,10 @@ def _who_runs(home: Home) -> str:
     if running is None:
         return f"Another command is just starting or ending in {home.path}: try again in a moment."
     if running.address is not None:
-        return f"Edgewise already runs at {running.address} (process {running.pid})."
+        return (
+            f"Edgewise already runs at {running.address} (process {running.pid}): "
+            "open that address, or stop it and start again."
+        )
     return (
         f"`./edgewise {running.command}` (process {running.pid}) is at work in {home.path}: "
         "let it finish or stop it, then start again."

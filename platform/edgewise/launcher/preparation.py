@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from itertools import chain
@@ -17,6 +18,7 @@ def prepare(home: Home, supervisor: Supervisor, environment: Mapping[str, str]) 
 
     Raises:
         Failure: one of these failed; it has told why.
+        SystemExit: a setting is wrong; it has told which.
         Stopped: the user asked to stop.
     """
     migrate(home, supervisor, environment)
@@ -42,6 +44,9 @@ def manage_or_fail(supervisor: Supervisor, environment: Mapping[str, str], *argu
     """Run one of Django's commands, which must succeed."""
     status = supervisor.run(manage_command(*arguments), environment)
     supervisor.raise_if_stopped()
+    if status == os.EX_CONFIG:
+        # It has told in one line which setting is wrong.
+        raise SystemExit(status)
     if status:
         raise Failure(f"`./edgewise manage {arguments[0]}` ended with status {status}: its message is above.")
 

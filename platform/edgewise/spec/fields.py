@@ -165,10 +165,15 @@ def _sentence(item: Parameter | None, problem: dict[str, Any]) -> str:
         return f"{item.title} is missing."
     if problem["type"] in ("value_error", "rule", "network"):
         return message
+    if problem["type"] == "too_short" and problem["ctx"]["min_length"] == 1:
+        return f"{item.title}: choose at least one."
+    if problem["type"] in ("too_short", "too_long"):
+        least_or_most = "at least" if problem["type"] == "too_short" else "at most"
+        bound = problem["ctx"].get("min_length") or problem["ctx"].get("max_length")
+        return f"{item.title}: choose {least_or_most} {bound}; there are {problem['ctx']['actual_length']}."
     given = problem["ctx"]["tag"] if problem["type"] == "union_tag_invalid" else problem.get("input")
-    return (
-        f"{item.title} must be {_allowed(item)}; {given!r} is not." if _allowed(item) else f"{item.title}: {message}."
-    )
+    shown = "null" if given is None else repr(given)
+    return f"{item.title} must be {_allowed(item)}; {shown} is not." if _allowed(item) else f"{item.title}: {message}."
 
 
 def _allowed(item: Parameter) -> str:

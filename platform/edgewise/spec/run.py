@@ -164,7 +164,7 @@ class Augmentation(BaseModel):
         help="How far a clip is moved in time at most.",
     )
     gain_db: float = parameter(
-        6,
+        18,
         title="Gain",
         group=AUGMENTATION,
         unit="± dB",
@@ -180,6 +180,10 @@ class Augmentation(BaseModel):
         0.4, title="Narrowband probability", group=AUGMENTATION, ge=0, le=1,
         help="Share of training clips that lose what lies above some frequency from 3 kHz up, as telephones, codecs "
         "and cheap microphones do.",
+    )  # fmt: skip
+    equalizer_db: float = parameter(
+        6, title="Equalizer", group=AUGMENTATION, unit="± dB", ge=0, le=20,
+        help="How much louder or softer parts of the spectrum are made at most: rooms and microphones differ in this.",
     )  # fmt: skip
     spec_time_masks: int = parameter(
         1, title="Time masks", group=AUGMENTATION, advanced=True, ge=0, le=10,

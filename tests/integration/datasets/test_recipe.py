@@ -137,6 +137,36 @@ def test_a_cap_limits_training_alone(raw_data: RawData) -> None:
     assert counts["left"] == {"train": 10, "validation": 9, "test": 9}
 
 
+def train_clips(data: DataRevision, label: str, **parameters: Any) -> set[uuid.UUID]:
+    chosen = made(**parameters)
+    found = recipe.members(data, chosen)
+    return {member.clip_id for member in found if (chosen.labels[member.label], member.split) == (label, "train")}
+
+
+@pytest.mark.parametrize("split", ["original", "clip", "speaker"])
+def test_a_cap_draws_by_the_seed(raw_data: RawData, split: str) -> None:
+    data = now(raw_data)
+    few, more = (train_clips(data, "left", split=split, max_clips_per_keyword=most) for most in (10, 20))
+    assert (len(few), len(more)) == (10, 20)
+    assert few < more
+    other = {"split": "original", "max_clips_per_keyword": 10}
+    assert train_clips(data, "left", **other, seed=1) != train_clips(data, "left", **other, seed=2)
+
+
+@pytest.mark.parametrize(
+    ("validation", "test", "expected"), [(20, 40, (10, 5, 10)), (4, 4, (23, 1, 1)), (1, 1, (23, 1, 1))]
+)
+def test_voices_are_dealt_in_the_parts_that_were_asked_for(
+    raw_data: RawData, validation: float, test: float, expected: tuple[int, int, int]
+) -> None:
+    chosen = made(split="speaker", validation_percentage=validation, test_percentage=test, unknown_percentage=200)
+    speakers = dict(Clip.objects.filter(raw_data=raw_data).values_list("pk", "speaker"))
+    voices: dict[str, set[str]] = {split: set() for split in SPLITS}
+    for member in recipe.members(now(raw_data), chosen):
+        voices[member.split].add(speakers[member.clip_id])
+    assert tuple(len(voices[split]) for split in SPLITS) == expected
+
+
 def test_voices_stay_in_one_part(raw_data: RawData) -> None:
     chosen = made(split="speaker", unknown_percentage=200)
     speakers = dict(Clip.objects.filter(raw_data=raw_data).values_list("pk", "speaker"))

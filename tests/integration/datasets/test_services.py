@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError
+from django.test import Client
 
 from datasets_app import services
 from datasets_app.models import Dataset, RawData
@@ -128,6 +129,17 @@ def test_noise_that_cannot_be_had(create: Any, raw_data: RawData, street: RawDat
     RawData.objects.filter(pk=street.pk).update(workspace=give_personal_workspace(bob))
     assert message in refused(create, noise=str(street.pk))["noise"]
     assert "'loud' is not" in refused(create, noise="loud")["noise"]
+
+
+def test_the_dialog_offers_the_noise_of_other_raw_data(raw_data: RawData, street: RawData, alice: User) -> None:
+    browser = Client(headers={"host": "localhost"})
+    browser.force_login(alice)
+    dialog = " ".join(browser.get(f"/datasets/raw/{raw_data.pk}/new").content.decode().split())
+    assert f'<option value="{street.pk}" >That of Street</option>' in dialog
+    browser.post(f"/datasets/raw/{raw_data.pk}/new", {"name": "Loud", "keywords": ["up"], "noise": street.pk})
+    dataset = Dataset.objects.get(name="Loud")
+    assert dataset.noise_source == street
+    assert "That of Street" in browser.get(f"/datasets/{dataset.pk}/").content.decode()
 
 
 def test_noise_that_is_shared_with_everyone(create: Any, street: RawData, bob: User) -> None:

@@ -13,8 +13,8 @@ from tests.browser.world import World, build_world
 
 BUDGET = 12
 PAGES = [
-    "datasets", "raw data", "clips", "map", "edits", "new dataset without scripts", "runs", "new run", "configuration",
-    "progress", "results", "no results", "deploy", "account",
+    "datasets", "raw data", "dataset", "examples", "clips", "map", "edits", "new dataset without scripts", "runs",
+    "new run", "configuration", "progress", "results", "no results", "deploy", "account",
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 
 import pytest
 from django.test import Client
@@ -20,6 +21,11 @@ def test_the_schema_is_valid_openapi(script: APIClient) -> None:
     schema = script.get("/api/v1/schema", HTTP_ACCEPT="application/vnd.oai.openapi+json").json()
     validate(schema)
     assert schema["openapi"].startswith("3.1")
+    assert {"/api/v1/events", "/api/v1/runs/{id}/events"} <= set(schema["paths"])
+    operations = [operation for path in schema["paths"].values() for operation in path.values()]
+    assert all("application/problem+json" in operation["responses"]["4XX"]["content"] for operation in operations)
+    new_run = schema["paths"]["/api/v1/runs"]["post"]
+    assert "Idempotency-Key" in [parameter["name"] for parameter in new_run["parameters"]]
 
 
 def test_without_a_token_the_answer_is_a_problem() -> None:
@@ -72,10 +78,49 @@ def test_the_same_key_starts_work_once(script: APIClient) -> None:
     assert second["Idempotency-Replayed"] == "true"
 
 
-def test_an_unknown_address_is_a_problem_too(script: APIClient) -> None:
-    answer = script.get("/api/v1/runs/01890000-0000-7000-8000-000000000000")
+def test_a_key_belongs_to_one_request(script: APIClient) -> None:
+    assert script.post("/api/v1/projects", {"name": "Up"}, HTTP_IDEMPOTENCY_KEY="7c9e6679").status_code == 201
+    answer = script.post("/api/v1/projects", {"name": "Down"}, HTTP_IDEMPOTENCY_KEY="7c9e6679")
+    assert answer.status_code == 422
+    assert "with another request" in answer.json()["detail"]
+    assert [project["name"] for project in script.get("/api/v1/projects").json()["results"]] == ["Up"]
+
+
+NOBODY = "01890000-0000-7000-8000-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("address", "detail"),
+    [
+        (f"runs/{NOBODY}", "There is no such run in your workspace."),
+        (f"runs/{NOBODY}/metrics", "There is no such run in your workspace."),
+        (f"runs/{NOBODY}/events", "There is no such run in your workspace."),
+        (f"datasets/{NOBODY}", "There is no such dataset in your workspace."),
+        (f"raw-data/{NOBODY}", "There is no such raw data in your workspace."),
+        (f"artifacts/{NOBODY}", "There is no such artifact in your workspace."),
+        ("artifacts/xyz", "There is no such artifact in your workspace."),
+        ("nothing", "The API has no address /api/v1/nothing."),
+    ],
+)
+def test_what_is_not_there_is_one_kind_of_problem(script: APIClient, address: str, detail: str) -> None:
+    answer = script.get(f"/api/v1/{address}")
     assert answer.status_code == 404
     assert answer["Content-Type"] == "application/problem+json"
+    problem = json.loads(answer.content)
+    assert (problem["status"], problem["detail"]) == (404, detail)
+    assert problem["remedy"]
+
+
+def test_an_edit_does_not_undo_another(script: APIClient) -> None:
+    address = f"/api/v1/projects/{script.post('/api/v1/projects', {'name': 'Up'}).json()['id']}"
+    read = script.get(address)["ETag"]
+    edited = script.patch(address, {"name": "Left"}, HTTP_IF_MATCH=read)
+    assert edited.status_code == 200
+    answer = script.patch(address, {"name": "Right"}, HTTP_IF_MATCH=read)
+    assert answer.status_code == 412
+    assert answer.json()["detail"] == "“Left” was changed since you read it."
+    assert script.get(address).json()["name"] == "Left"
+    assert script.get(address)["ETag"] == edited["ETag"]
 
 
 def test_a_wrong_value_names_its_field(script: APIClient) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.test import TestCase
 
 from datasets_app import services as datasets
@@ -131,7 +133,12 @@ def test_the_estimate_learns_from_earlier_runs(trained: Run, dataset: Dataset) -
     assert before["expected_seconds"] is None
     assert before["cost"].total.int8_bytes <= 25_000
     Metric.objects.create(run=trained, series=Series.TRAINING, step=50, loss=1, accuracy=0.5, steps_per_second=20)
-    assert services.estimate(dataset, {"steps": 1000})["expected_seconds"] == 50
+    took = datetime.timedelta(seconds=100 / 20 + 15)
+    Run.objects.filter(pk=trained.pk).update(attempt=1, started_at=F("finished_at") - took)
+    copied = {"stages": [stage.model_dump() for stage in trained.settings.network_spec.stages]}
+    for network in (trained.settings.network, copied):
+        estimate = services.estimate(dataset, {"steps": 1000, "network": network})
+        assert estimate["expected_seconds"] == pytest.approx(1000 / 20 + 15)
 
 
 def test_a_dataset_stays_while_a_run_waits_for_it(optimize: Any, dataset: Dataset) -> None:

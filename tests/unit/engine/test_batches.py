@@ -16,7 +16,7 @@ from workers.engine.features import FeatureExtractor
 
 QUIET = {
     "noise_probability": 0, "shift_ms": 0, "gain_db": 0, "speed_percentage": 0, "narrowband_probability": 0,
-    "spec_time_masks": 0, "spec_frequency_masks": 0,
+    "equalizer_db": 0, "spec_time_masks": 0, "spec_frequency_masks": 0,
 }  # fmt: skip
 
 
@@ -46,9 +46,9 @@ def test_other_steps_and_seeds_have_other_batches(data: TrainingData, seed: int,
     assert not np.isin(source(data, seed=seed).batch(step)[0], features).any()
 
 
-@pytest.mark.parametrize("ahead", [0, 1, 5])
-def test_dispatches_are_batches_in_order(data: TrainingData, ahead: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "AHEAD", ahead)
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_dispatches_are_batches_in_order(data: TrainingData, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "THREADS", threads)
     plan = [(3, 2), (5, 1), (6, 4)]
     seen = []
     for dispatch in source(data).dispatches(plan):
@@ -77,7 +77,7 @@ def test_a_failure_in_the_thread_reaches_the_caller(data: TrainingData, monkeypa
 
 @pytest.mark.parametrize("masks", [0, 2])
 def test_examples_are_the_batch_with_its_sound(data: TrainingData, masks: int) -> None:
-    used = source(data, spec_time_masks=masks, spec_frequency_masks=masks)
+    used = source(data, spec_time_masks=masks, spec_frequency_masks=masks, equalizer_db=0)
     examples = used.examples(7)
     features, labels = used.batch(7)
     assert np.array_equal(examples.features, features)
@@ -151,6 +151,7 @@ def test_augmented_audio_is_never_cached(data: TrainingData, tmp_path: Path) -> 
         {"gain_db": 10},
         {"speed_percentage": 30},
         {"narrowband_probability": 1},
+        {"equalizer_db": 6},
         {"spec_time_masks": 3},
         {"spec_frequency_masks": 3},
     ],
@@ -172,6 +173,17 @@ def test_a_narrow_band_keeps_what_lies_below_it(data: TrainingData) -> None:
         assert spectrum[:kept] == pytest.approx(np.abs(np.fft.rfft(audio))[:kept], abs=1e-2)
         assert spectrum[-1] < 1e-2
     assert len({int((spectrum > 1e-2).sum()) for spectrum in narrowed}) > 10
+
+
+def test_an_equalizer_is_smooth_and_within_its_bounds(data: TrainingData) -> None:
+    log_mel = {"dct_num_features": 0, "log_epsilon": 1e-12, "mel_num_bins": 40}
+    plain, _ = source(data, **QUIET, **log_mel).batch(7)
+    changed, _ = source(data, **QUIET | log_mel | {"equalizer_db": 6}).batch(7)
+    decibels = (changed - plain) * 20 / np.log(10)
+    audible = plain > np.log(1e-9)
+    assert np.abs(decibels[audible]).max() <= 6.001
+    assert np.ptp(np.where(audible, decibels, np.nan)[0], axis=0)[audible[0].all(axis=0)].max() < 0.01
+    assert np.abs(np.diff(decibels, axis=2))[audible[:, :, 1:] & audible[:, :, :-1]].max() < 12 / 9
 
 
 def test_noise_has_the_ratio_that_was_asked_for(data: TrainingData) -> None:

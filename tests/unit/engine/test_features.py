@@ -144,3 +144,12 @@ def test_clips_do_not_depend_on_their_batch(clips: int) -> None:
 def test_only_whole_windows_count(samples: int, frames: int) -> None:
     features: npt.NDArray[Any] = FeatureExtractor(AudioPreprocessing())(np.zeros((3, samples)))
     assert features.shape == (3, frames, 20)
+
+
+def test_an_equalizer_scales_the_bands_of_each_clip() -> None:
+    parameters = AudioPreprocessing(dct_num_features=0)
+    extract = FeatureExtractor(parameters, np.float64)
+    generator = np.random.default_rng(0)
+    audio = generator.standard_normal((6, 4000))
+    gains = generator.uniform(0.5, 2, (6, parameters.mel_num_bins))
+    assert np.allclose(extract(audio, gains), extract(audio) + np.log(gains)[:, None], atol=1e-12)

@@ -361,7 +361,7 @@ def start_from(initial: TrainedNetwork | None, data: TrainingData, folder: Path)
     return train(parameters, data, folder, told.report, told.should_stop, initial), told
 
 
-def test_a_run_that_changes_no_audio_computes_features_once(data: TrainingData, tmp_path: Path) -> None:
+def test_a_run_that_changes_no_clip_computes_features_once(data: TrainingData, tmp_path: Path) -> None:
     parameters = run_parameters(
         network=ONE_STAGE,
         steps=20,
@@ -370,6 +370,7 @@ def test_a_run_that_changes_no_audio_computes_features_once(data: TrainingData, 
         gain_db=0,
         speed_percentage=0,
         narrowband_probability=0,
+        equalizer_db=0,
     )
     cache = tmp_path / "cache"
     outcomes = [

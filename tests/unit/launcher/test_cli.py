@@ -59,7 +59,10 @@ def test_a_second_up_tells_the_address_of_the_first(tmp_path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         completed = run("up", home=tmp_path)
     assert completed.returncode == 1
-    assert completed.stderr == "Edgewise already runs at http://127.0.0.1:8000 (process 4711).\n"
+    told = (
+        "Edgewise already runs at http://127.0.0.1:8000 (process 4711): open that address, or stop it and start again."
+    )
+    assert completed.stderr == f"{told}\n"
 
 
 def test_a_wrong_python_is_one_line() -> None:
