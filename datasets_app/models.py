@@ -214,8 +214,12 @@ class ClipOverride(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["workspace", "clip", "since"], name="one_override_since_a_revision"),
+            # With all that a join asks for, so that what is in force is read without what was.
             models.UniqueConstraint(
-                fields=["workspace", "clip"], condition=Q(until__isnull=True), name="one_override_in_force"
+                fields=["workspace", "clip"],
+                include=["label", "excluded"],
+                condition=Q(until__isnull=True),
+                name="one_override_in_force",
             ),
             models.CheckConstraint(condition=Q(until__gt=models.F("since")), name="override_lasts"),
         ]

@@ -73,7 +73,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='clipoverride',
-            constraint=models.UniqueConstraint(condition=models.Q(('until__isnull', True)), fields=('workspace', 'clip'), name='one_override_in_force'),
+            constraint=models.UniqueConstraint(condition=models.Q(('until__isnull', True)), fields=('workspace', 'clip'), include=('label', 'excluded'), name='one_override_in_force'),
         ),
         migrations.AddConstraint(
             model_name='clipoverride',
