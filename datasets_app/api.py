@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any
 
 import django_filters
@@ -16,8 +17,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 
-from datasets_app import services
-from datasets_app.models import Clip, Dataset, FileProblem, RawData
+from datasets_app import services, uploads
+from datasets_app.models import Clip, Dataset, FileProblem, RawData, Upload
+from datasets_app.tus import UploadResource
 from edgewise.api.authentication import user_of, workspace_of
 from edgewise.api.idempotency import idempotent
 from edgewise.api.naming import RenameSerializer, name_in
@@ -25,6 +27,7 @@ from edgewise.api.ranges import ranged
 from edgewise.errors import Forbidden, Invalid, NotFound
 from edgewise.jobs.presentation import snapshot
 from edgewise.jobs.services import request_cancel
+from edgewise.lookup import one
 from edgewise.wav import wav_header
 
 LONGEST_STRETCH_SECONDS = 120
@@ -59,10 +62,11 @@ class SynthesisSerializer(serializers.Serializer[Any]):
 
 
 class NewRawDataSerializer(serializers.Serializer[Any]):
-    """An archive (multipart), words to synthesize, or an administrator's path or address: one of the three."""
+    """An archive (multipart or uploaded before), words to synthesize, or an administrator's path or address."""
 
     name = serializers.CharField(required=False, default="", allow_blank=True)
     file = serializers.FileField(required=False, allow_empty_file=True)
+    upload = serializers.UUIDField(required=False, help_text="A complete upload.")
     synthesize = SynthesisSerializer(required=False)
     location = serializers.CharField(required=False)
 
@@ -252,13 +256,18 @@ class DatasetResource(
 
 
 def _begin(request: Request, wanted: dict[str, Any]) -> RawData:
-    given = [name for name in ("file", "synthesize", "location") if name in wanted]
+    given = [name for name in ("file", "upload", "synthesize", "location") if name in wanted]
     if len(given) != 1:
-        raise Invalid({"file": "Send one of: an archive as `file`, words to `synthesize`, or a `location`."})
+        raise Invalid(
+            {"file": "Send one of: an archive as `file`, a complete `upload`, words to `synthesize`, or a `location`."}
+        )
     common: dict[str, Any] = {"workspace": workspace_of(request), "user": user_of(request)}
     if "file" in wanted:
         file = wanted["file"]
         return services.import_archive(**common, name=wanted["name"], file=file, file_name=file.name or "")
+    if "upload" in wanted:
+        upload = one(Upload.objects.filter(workspace=common["workspace"], pk=wanted["upload"]), "upload")
+        return uploads.import_upload(upload, wanted["name"] or upload.name or PurePath(upload.file_name).stem)
     if "synthesize" in wanted:
         return services.synthesize(**common, name=wanted["name"], **wanted["synthesize"])
     return services.import_speech_commands(**common, location=wanted["location"])
@@ -283,4 +292,5 @@ router = SimpleRouter(trailing_slash=False)
 router.register("raw-data", RawDataResource, basename="raw-data")
 router.register(rf"raw-data/(?P<raw_data>{UUID})/clips", ClipResource, basename="clip")
 router.register("datasets", DatasetResource, basename="dataset")
+router.register("uploads", UploadResource, basename="upload")
 urlpatterns = router.urls
