@@ -17,8 +17,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 
-from datasets_app import services, uploads
-from datasets_app.models import Clip, Dataset, FileProblem, RawData, Upload
+from datasets_app import queries, services, uploads
+from datasets_app.models import Clip, Dataset, FileProblem, RawData
 from datasets_app.tus import UploadResource
 from edgewise.api.authentication import user_of, workspace_of
 from edgewise.api.idempotency import idempotent
@@ -27,7 +27,6 @@ from edgewise.api.ranges import ranged
 from edgewise.errors import Forbidden, Invalid, NotFound
 from edgewise.jobs.presentation import snapshot
 from edgewise.jobs.services import request_cancel
-from edgewise.lookup import one
 from edgewise.wav import wav_header
 
 LONGEST_STRETCH_SECONDS = 120
@@ -266,7 +265,7 @@ def _begin(request: Request, wanted: dict[str, Any]) -> RawData:
         file = wanted["file"]
         return services.import_archive(**common, name=wanted["name"], file=file, file_name=file.name or "")
     if "upload" in wanted:
-        upload = one(Upload.objects.filter(workspace=common["workspace"], pk=wanted["upload"]), "upload")
+        upload = queries.upload(common["workspace"], wanted["upload"])
         return uploads.import_upload(upload, wanted["name"] or upload.name or PurePath(upload.file_name).stem)
     if "synthesize" in wanted:
         return services.synthesize(**common, name=wanted["name"], **wanted["synthesize"])

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Prefetch
 
-from datasets_app.models import Dataset, FileProblem, RawData, RawDataQuerySet, Split
+from datasets_app.models import Dataset, FileProblem, RawData, RawDataQuerySet, Split, Upload
 from edgewise.accounts.models import Workspace
 from edgewise.jobs.models import LogLine
-from edgewise.lookup import one
+from edgewise.lookup import as_id, one
 
 PROBLEMS_SHOWN = 200
 
@@ -57,6 +57,11 @@ def raw_data(workspace: Workspace, raw_data_id: uuid.UUID) -> RawData:
 def dataset(workspace: Workspace, dataset_id: uuid.UUID) -> Dataset:
     """One of the workspace's datasets."""
     return one(Dataset.objects.filter(workspace=workspace, pk=dataset_id).select_related("raw_data"), "dataset")
+
+
+def upload(workspace: Workspace, upload_id: object) -> Upload:
+    """One of the workspace's uploads by tus."""
+    return one(Upload.objects.filter(workspace=workspace, pk=as_id(upload_id)), "upload")
 
 
 def raw_data_page(workspace: Workspace, raw_data_id: uuid.UUID) -> RawDataPage:

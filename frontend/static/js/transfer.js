@@ -32,13 +32,18 @@ export class Transfer extends EventTarget {
     const { signal } = this.stopping;
     try {
       await alone(`edgewise-upload-${this.record.id}`, signal, async () => {
-        if (!(await store.recordOf(this.record.id))) return this.show({ state: "gone" });
+        if (!(await store.recordOf(this.record.id))) return this.settleElsewhere();
         this.archive ??= await store.archiveOf(this.record.id);
         await this.persist(signal);
       });
     } catch (error) {
       if (!signal.aborted) throw error;
     }
+  }
+
+  // Another tab has ended it while this one waited.
+  settleElsewhere() {
+    if (this.status.state !== "done") this.take({ state: "gone" });
   }
 
   async persist(signal) {
@@ -55,7 +60,9 @@ export class Transfer extends EventTarget {
         }
         if (this.status.sent > before) failures = 0;
         // Another tab may have sent these bytes: then there is nothing to wait for.
-        if (error.status !== 409) await this.pause(Math.min(2 ** failures, LONGEST_WAIT_SECONDS), signal);
+        if (error.status === 409) continue;
+        this.show({ state: "lost", message: error.message });
+        await pause(Math.min(2 ** failures, LONGEST_WAIT_SECONDS), signal);
       }
     }
   }
@@ -75,15 +82,6 @@ export class Transfer extends EventTarget {
     const { raw_data: rawData } = await tus.read(url, signal);
     await store.forget(this.record.id);
     return this.show({ state: "done", sent: size, rawData });
-  }
-
-  async pause(seconds, signal) {
-    this.show({ state: "lost" });
-    await new Promise((resolve) => {
-      setTimeout(resolve, 1000 * seconds);
-      addEventListener("online", resolve, { once: true });
-      signal.addEventListener("abort", resolve, { once: true });
-    });
   }
 
   /** Tell the server to forget what has arrived. */
@@ -134,6 +132,14 @@ export class Transfer extends EventTarget {
 /** Keep the archive for the next page. Without room for it the next page asks for the file again. */
 export function keepArchive(id, archive) {
   store.keep(id, archive).catch((error) => console.info("The archive cannot be kept for the next page:", error));
+}
+
+function pause(seconds, signal) {
+  return new Promise((resolve) => {
+    setTimeout(resolve, 1000 * seconds);
+    addEventListener("online", resolve, { once: true });
+    signal.addEventListener("abort", resolve, { once: true });
+  });
 }
 
 function alone(name, signal, work) {
