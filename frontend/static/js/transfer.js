@@ -84,15 +84,13 @@ export class Transfer extends EventTarget {
     return this.show({ state: "done", sent: size, rawData });
   }
 
-  /** Tell the server to forget what has arrived. */
+  /** Tell the server to forget what has arrived; what cannot be told now expires by itself. */
   async discard() {
     this.stopping?.abort();
-    this.show({ state: "gone" });
+    const told = tus.discard(this.record.url).catch((error) => console.info("The server keeps it until it expires:", error));
     await store.forget(this.record.id);
-    await tus.discard(this.record.url).catch((error) => {
-      // What cannot be told now expires by itself.
-      if (!(error instanceof tus.Refused || error instanceof tus.Unreachable)) throw error;
-    });
+    this.show({ state: "gone" });
+    await told;
   }
 
   /** The bytes again, from a person: the same file or folder, or not. */

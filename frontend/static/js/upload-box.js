@@ -73,7 +73,13 @@ class UploadBox extends HTMLElement {
       this.drop(transfer, row);
       return;
     }
-    if (state === "done" && this.shows(rawData)) return;
+    const show = row.querySelector("a[data-show]");
+    if (state === "done" && rawData && location.pathname === show.pathname && !document.querySelector("dialog[open]")) {
+      // The list is drawn anew, with the new raw data in it: no box has to say so then.
+      location.reload();
+      return;
+    }
+    show.hash = `raw-${rawData}`;
     row.dataset.state = state;
     const bar = row.querySelector("progress");
     Object.assign(bar, { max: transfer.record.size, value: sent });
@@ -81,21 +87,13 @@ class UploadBox extends HTMLElement {
     row.querySelector("[data-message]").textContent = said(state, message, transfer.record);
     const input = row.querySelector("input[type=file]");
     input.webkitdirectory = transfer.record.isFolder;
-    row.querySelector("a[data-show]").hash = `raw-${rawData}`;
     const rename = row.querySelector("a[data-rename]");
     rename.search = `?upload=${transfer.record.id}`;
     rename.hidden = !refused?.errors.some(({ field }) => field === "name");
   }
 
-  // The list of raw data is drawn anew, with the new one in it; no box has to say so then.
-  shows(rawData) {
-    const list = new URL(this.querySelector("template").content.querySelector("a[data-show]").href);
-    if (!rawData || location.pathname !== list.pathname || document.getElementById("dialog").open) return false;
-    location.reload();
-    return true;
-  }
-
   drop(transfer, row) {
+    // One that the server refused to know is still remembered here.
     store.forget(transfer.record.id);
     this.rows.delete(transfer);
     row.remove();
@@ -113,9 +111,11 @@ function ask(row, whether) {
 function words({ record: { size }, status: { state, sent, speed } }) {
   if (state === "done") return megabytes(size);
   const parts = [`${megabytes(sent, size)} of ${megabytes(size)}`];
-  if (state === "sending" && speed) parts.push(`${megabytes(speed)}/s`, `${duration(Math.ceil((size - sent) / speed))} left`);
+  if (state === "sending" && speed) parts.push(`${megabytes(speed)}/s`, `${left((size - sent) / speed)} left`);
   return parts.join(" · ");
 }
+
+const left = (seconds) => (seconds < 10 ? "a few seconds" : duration(seconds));
 
 function said(state, message, { fileName, isFolder }) {
   switch (state) {

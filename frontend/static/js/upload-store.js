@@ -19,9 +19,10 @@ function database() {
   return opened;
 }
 
-async function run(mode, use) {
-  const transaction = (await database()).transaction([RECORDS, ARCHIVES], mode);
-  const request = use(transaction.objectStore(RECORDS), transaction.objectStore(ARCHIVES));
+// Over as few stores as it needs: an archive of several GB takes its time, and nobody shall wait for it to read records.
+async function run(mode, names, use) {
+  const transaction = (await database()).transaction(names, mode);
+  const request = use(...names.map((name) => transaction.objectStore(name)));
   return new Promise((resolve, reject) => {
     transaction.oncomplete = () => resolve(request.result);
     transaction.onabort = () => reject(transaction.error);
@@ -29,17 +30,17 @@ async function run(mode, use) {
 }
 
 /** All records, the oldest first: ids carry their time. */
-export const records = () => run("readonly", (all) => all.getAll());
+export const records = () => run("readonly", [RECORDS], (all) => all.getAll());
 
-export const recordOf = (id) => run("readonly", (all) => all.get(id));
+export const recordOf = (id) => run("readonly", [RECORDS], (all) => all.get(id));
 
-export const archiveOf = (id) => run("readonly", (_, archives) => archives.get(id));
+export const archiveOf = (id) => run("readonly", [ARCHIVES], (archives) => archives.get(id));
 
-export const remember = (record) => run("readwrite", (all) => all.put(record));
+export const remember = (record) => run("readwrite", [RECORDS], (all) => all.put(record));
 
-export const keep = (id, archive) => run("readwrite", (_, archives) => archives.put(archive, id));
+export const keep = (id, archive) => run("readwrite", [ARCHIVES], (archives) => archives.put(archive, id));
 
-export const forget = (id) => run("readwrite", (all, archives) => {
-  archives.delete(id);
-  return all.delete(id);
-});
+export async function forget(id) {
+  await run("readwrite", [RECORDS], (all) => all.delete(id));
+  await run("readwrite", [ARCHIVES], (archives) => archives.delete(id));
+}
