@@ -21,6 +21,7 @@ export class Transfer extends EventTarget {
     this.record = record;
     this.archive = archive;
     this.status = { state: "queued", sent: 0 };
+    this.received = 0;
     this.samples = [];
     this.channel = new BroadcastChannel(`edgewise-upload-${record.id}`);
     this.channel.addEventListener("message", ({ data }) => this.hear(data));
@@ -48,20 +49,20 @@ export class Transfer extends EventTarget {
 
   async persist(signal) {
     for (let failures = 0; ; failures += 1) {
-      const before = this.status.sent;
+      const before = this.received;
       try {
         return await this.send(signal);
       } catch (error) {
         if (signal.aborted) throw error;
         if (!isTemporary(error)) return this.show({ state: "failed", message: error.message, refused: error });
-        if (!(await isReadable(this.archive, this.status.sent))) {
+        if (!(await isReadable(this.archive, this.received))) {
           this.archive = null;
-          return this.show({ state: "choose", message: "The file was changed, moved or deleted." });
+          return this.show({ state: "choose", sent: this.received, message: "The file was changed, moved or deleted." });
         }
-        if (this.status.sent > before) failures = 0;
+        if (this.received > before) failures = 0;
         // Another tab may have sent these bytes: then there is nothing to wait for.
         if (error.status === 409) continue;
-        this.show({ state: "lost", message: error.message });
+        this.show({ state: "lost", sent: this.received, message: error.message });
         await pause(Math.min(2 ** failures, LONGEST_WAIT_SECONDS), signal);
       }
     }
@@ -69,16 +70,16 @@ export class Transfer extends EventTarget {
 
   async send(signal) {
     const { url, size } = this.record;
-    let offset = await tus.offsetOf(url, signal);
-    if (offset < size && !this.archive) return this.show({ state: "choose", sent: offset });
+    this.received = await tus.offsetOf(url, signal);
+    if (this.received < size && !this.archive) return this.show({ state: "choose", sent: this.received });
     this.samples = [];
     // At least once, if only with nothing: the answer to the last byte says what became of the import.
     do {
-      const from = offset;
+      const from = this.received;
       this.progress(from);
-      const bytes = offset < size ? this.archive.slice(from, from + CHUNK_BYTES) : null;
-      offset = await tus.send(url, from, bytes, { signal, onProgress: (loaded) => this.progress(from + loaded) });
-    } while (offset < size);
+      const bytes = from < size ? this.archive.slice(from, from + CHUNK_BYTES) : null;
+      this.received = await tus.send(url, from, bytes, { signal, onProgress: (loaded) => this.progress(from + loaded) });
+    } while (this.received < size);
     const { raw_data: rawData } = await tus.read(url, signal);
     await store.forget(this.record.id);
     return this.show({ state: "done", sent: size, rawData });

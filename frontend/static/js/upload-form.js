@@ -6,7 +6,8 @@ import * as tus from "./tus.js";
 class ArchivePicker extends HTMLElement {
   connectedCallback() {
     const [button, folder] = this.querySelectorAll("[data-folder] > *");
-    button.parentElement.hidden = false;
+    for (const part of this.querySelectorAll("[data-scripted]")) part.hidden = false;
+    this.toggleAttribute("data-ready", true);
     button.addEventListener("click", () => folder.click());
     this.addEventListener("change", (event) => this.take(Selection.ofInput(event.target)));
     this.closest("form").addEventListener("submit", (event) => this.submit(event));
@@ -36,10 +37,14 @@ class ArchivePicker extends HTMLElement {
   async take(chosen) {
     const form = this.closest("form");
     this.chosen = chosen;
+    // A field that shows an earlier choice, and takes the same one again.
+    for (const input of this.querySelectorAll("input")) input.value = "";
     this.querySelector("[data-chosen]").textContent = chosen?.title ?? "";
     complain(form, "file", chosen ? "" : "There are no files in it. Choose the archive or the folder with the recordings.");
     if (!chosen) return;
-    if (!form.elements.name.value) form.elements.name.value = chosen.name.slice(0, form.elements.name.maxLength);
+    const name = form.elements.name;
+    if (!name.value || name.value === this.suggestion) name.value = chosen.name.slice(0, name.maxLength);
+    this.suggestion = name.value;
     if (!(await chosen.isArchive())) {
       this.chosen = null;
       complain(form, "file", `${chosen.fileName} is no archive. Choose a .zip, .tar or .tar.gz, or the folder with the recordings, which is packed here.`);
@@ -59,7 +64,8 @@ class ArchivePicker extends HTMLElement {
     try {
       await this.begin(form);
       form.reset();
-      this.take(null);
+      this.chosen = null;
+      this.querySelector("[data-chosen]").textContent = "";
       document.getElementById("dialog").close();
     } catch (error) {
       if (!(error instanceof tus.Refused || error instanceof tus.Unreachable)) throw error;
