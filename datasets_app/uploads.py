@@ -147,7 +147,8 @@ def discard(upload: Upload) -> None:
     """Forget an upload; raw data that was made of it stays."""
     with transaction.atomic():
         upload = _locked(upload.pk)
-        upload.delete()
+        # Not by the row itself, which would lose its id, and with it the names of its files.
+        Upload.objects.filter(pk=upload.pk).delete()
     upload.path.unlink(missing_ok=True)
     if not upload.raw_data_id:
         default_storage.delete(upload.location)
