@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any
 
 from django.core.files.storage import default_storage
@@ -15,12 +16,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 
-from datasets_app import services
+from datasets_app import queries, services, uploads
 from datasets_app.changes import changes_since
 from datasets_app.explorer.api import EditResource
 from datasets_app.explorer.filters import ClipFilter, explored, flags_of, with_flags
 from datasets_app.models import Clip, Dataset, FileProblem, RawData
 from datasets_app.revisions import DataRevision
+from datasets_app.tus import UploadResource
 from edgewise.api.authentication import user_of, workspace_of
 from edgewise.api.idempotency import idempotent
 from edgewise.api.naming import RenameMixin
@@ -62,10 +64,11 @@ class SynthesisSerializer(serializers.Serializer[Any]):
 
 
 class NewRawDataSerializer(serializers.Serializer[Any]):
-    """An archive (multipart), words to synthesize, or an administrator's path or address: one of the three."""
+    """An archive (multipart or uploaded before), words to synthesize, or an administrator's path or address."""
 
     name = serializers.CharField(required=False, default="", allow_blank=True)
     file = serializers.FileField(required=False, allow_empty_file=True)
+    upload = serializers.UUIDField(required=False, help_text="A complete upload.")
     synthesize = SynthesisSerializer(required=False)
     location = serializers.CharField(required=False)
 
@@ -293,13 +296,18 @@ class DatasetResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMix
 
 
 def _begin(request: Request, wanted: dict[str, Any]) -> RawData:
-    given = [name for name in ("file", "synthesize", "location") if name in wanted]
+    given = [name for name in ("file", "upload", "synthesize", "location") if name in wanted]
     if len(given) != 1:
-        raise Invalid({"file": "Send one of: an archive as `file`, words to `synthesize`, or a `location`."})
+        raise Invalid(
+            {"file": "Send one of: an archive as `file`, a complete `upload`, words to `synthesize`, or a `location`."}
+        )
     common: dict[str, Any] = {"workspace": workspace_of(request), "user": user_of(request)}
     if "file" in wanted:
         file = wanted["file"]
         return services.import_archive(**common, name=wanted["name"], file=file, file_name=file.name or "")
+    if "upload" in wanted:
+        upload = queries.upload(common["workspace"], wanted["upload"])
+        return uploads.import_upload(upload, wanted["name"] or upload.name or PurePath(upload.file_name).stem)
     if "synthesize" in wanted:
         return services.synthesize(**common, name=wanted["name"], **wanted["synthesize"])
     return services.import_speech_commands(**common, location=wanted["location"])
@@ -325,4 +333,5 @@ router.register("raw-data", RawDataResource, basename="raw-data")
 router.register(rf"raw-data/(?P<raw_data>{UUID})/clips", ClipResource, basename="clip")
 router.register(rf"raw-data/(?P<raw_data>{UUID})/edits", EditResource, basename="edit")
 router.register("datasets", DatasetResource, basename="dataset")
+router.register("uploads", UploadResource, basename="upload")
 urlpatterns = router.urls

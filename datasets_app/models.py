@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+from django.core.files.storage import default_storage
 from django.db import models
 from django.db.models import Q
 
@@ -93,6 +96,39 @@ class RawDataImport(Job):
 
     class Meta(Job.Meta):
         pass
+
+
+class Upload(WorkspaceRow):
+    """An archive on its way to the server by tus. Its bytes lie in `settings.UPLOAD_FOLDER` under its id."""
+
+    name = models.CharField(max_length=100, blank=True, help_text="Of the raw data that the last byte begins.")
+    file_name = models.CharField(max_length=255)
+    size = models.PositiveBigIntegerField(help_text="Bytes when it is complete.")
+    expires_at = models.DateTimeField()
+    raw_data = models.OneToOneField(RawData, on_delete=models.CASCADE, null=True, related_name="upload")
+
+    class Meta:
+        indexes = [models.Index(fields=["expires_at"])]
+
+    def __str__(self) -> str:
+        return self.file_name
+
+    @property
+    def path(self) -> Path:
+        """Where its bytes lie while they arrive."""
+        return Path(settings.UPLOAD_FOLDER, str(self.pk))
+
+    @property
+    def location(self) -> str:
+        """Its name in the store when it is complete."""
+        return f"uploads/{self.pk}/{self.file_name}"
+
+    @property
+    def received(self) -> int:
+        """Bytes that are safely here: what the file system says, which no crash can falsify."""
+        if self.raw_data_id is None and self.path.exists():
+            return self.path.stat().st_size
+        return self.size if self.raw_data_id or default_storage.exists(self.location) else 0
 
 
 class Split(models.TextChoices):

@@ -10,11 +10,11 @@ from typing import Any
 from django.db.models import Count, Prefetch
 
 from datasets_app.explorer.queries import Histogram, histograms
-from datasets_app.models import Dataset, FileProblem, RawData, RawDataQuerySet, Split
+from datasets_app.models import Dataset, FileProblem, RawData, RawDataQuerySet, Split, Upload
 from datasets_app.revisions import DataRevision
 from edgewise.accounts.models import Workspace
 from edgewise.jobs.models import LogLine
-from edgewise.lookup import one
+from edgewise.lookup import as_id, one
 
 PROBLEMS_SHOWN = 200
 RUNS_SHOWN = 50
@@ -68,6 +68,11 @@ def dataset(workspace: Workspace, dataset_id: uuid.UUID) -> Dataset:
 def runs_of(dataset: Dataset) -> list[Any]:
     """The newest runs of a dataset, through the relation: the runs' app stands above this one."""
     return list(dataset.runs.order_by("-pk")[:RUNS_SHOWN])
+
+
+def upload(workspace: Workspace, upload_id: object) -> Upload:
+    """One of the workspace's uploads by tus."""
+    return one(Upload.objects.filter(workspace=workspace, pk=as_id(upload_id)), "upload")
 
 
 def raw_data_page(workspace: Workspace, raw_data_id: uuid.UUID) -> RawDataPage:

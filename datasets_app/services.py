@@ -47,20 +47,50 @@ def import_archive(*, workspace: Workspace, user: User, name: str, file: File[by
         TooLarge: the archive is larger than this server takes.
         QueueFull: too many imports wait already.
     """
-    name = _checked_name(RawData, workspace, name or Path(file_name).name.split(".")[0])
-    if file.size > settings.MAX_UPLOAD:
-        raise TooLarge(
-            f"The archive holds {file.size / 2**30:.1f} GiB; this server takes {settings.MAX_UPLOAD / 2**30:.1f} GiB.",
-            "Upload it in parts, or ask the operator to raise EDGEWISE_MAX_UPLOAD.",
-        )
-    if not file.size:
-        raise Invalid({"file": f"{file_name} is empty. Choose the archive with the recordings."})
+    name = check_raw_data_name(workspace, name or Path(file_name).name.split(".")[0])
+    check_size(file_name, file.size)
     location = default_storage.save(f"uploads/{new_id()}/{Path(file_name).name or 'archive'}", file)
     try:
-        return _begin_import(workspace, user, name, Origin.UPLOADED, Source.UPLOAD, location=location)
+        return import_stored_archive(workspace=workspace, user=user, name=name, location=location)
     except UserError:
         default_storage.delete(location)
         raise
+
+
+def import_stored_archive(*, workspace: Workspace, user: User | None, name: str, location: str) -> RawData:
+    """Queue the import of an archive that lies in the store.
+
+    Raises:
+        Invalid: the name is missing or taken.
+        QueueFull: too many imports wait already.
+    """
+    name = check_raw_data_name(workspace, name)
+    return _begin_import(workspace, user, name, Origin.UPLOADED, Source.UPLOAD, location=location)
+
+
+def check_raw_data_name(workspace: Workspace, name: str) -> str:
+    """Return the name without the spaces around it.
+
+    Raises:
+        Invalid: the name is missing, too long or taken.
+    """
+    return _checked_name(RawData, workspace, name)
+
+
+def check_size(file_name: str, size: int) -> None:
+    """Check how large an archive is, in bytes.
+
+    Raises:
+        Invalid: it is empty.
+        TooLarge: it is larger than this server takes.
+    """
+    if size > settings.MAX_UPLOAD:
+        raise TooLarge(
+            f"The archive holds {size / 2**30:.1f} GiB; this server takes {settings.MAX_UPLOAD / 2**30:.1f} GiB.",
+            "Upload it in parts, or ask the operator to raise EDGEWISE_MAX_UPLOAD.",
+        )
+    if not size:
+        raise Invalid({"file": f"{file_name} is empty. Choose the archive with the recordings."})
 
 
 def import_speech_commands(*, workspace: Workspace, user: User, location: str) -> RawData:
@@ -137,7 +167,7 @@ def delete_raw_data(raw_data: RawData) -> None:
 
 
 def _begin_import(
-    workspace: Workspace, user: User, name: str, origin: Origin, source: Source, *, location: str = "",
+    workspace: Workspace, user: User | None, name: str, origin: Origin, source: Source, *, location: str = "",
     options: dict[str, Any] | None = None, shared: bool = False,
 ) -> RawData:  # fmt: skip
     with transaction.atomic(), _name_is_free(name):

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from datasets_app import forms, queries, services
+from datasets_app import forms, queries, services, uploads
 from datasets_app.changes import changes_since
 from datasets_app.models import RawData
 from datasets_app.revisions import DataRevision
@@ -57,13 +57,17 @@ def raw_data_heading(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpRespon
 @signed_in
 @show_or_send
 def upload(request: HttpRequest) -> HttpResponse:
-    """Upload an archive of recordings."""
+    """Upload an archive of recordings, or import one whose name was taken when it had arrived."""
     name = request.POST.get("name", "")
-    context = {"name": name, "limit": settings.MAX_UPLOAD}
+    asked = request.POST.get("upload") or request.GET.get("upload")
+    uploaded = queries.upload(workspace_of(request), asked) if asked else None
+    context = {"name": name, "limit": settings.MAX_UPLOAD, "uploaded": uploaded}
     if request.method == "GET":
         return dialog(request, "datasets/upload.html", context)
     file = request.FILES.get("file")
     try:
+        if uploaded:
+            return _started(request, uploads.import_upload(uploaded, name))
         if file is None:
             raise Invalid({"file": "Choose the archive to upload."})
         row = services.import_archive(

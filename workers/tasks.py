@@ -11,6 +11,7 @@ from celery.signals import worker_ready, worker_shutting_down
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
+from datasets_app import uploads
 from edgewise.jobs import services
 from runs_app import previews
 from workers import heartbeat, runner
@@ -58,6 +59,7 @@ def tidy() -> None:
     Session.objects.filter(expire_date__lt=timezone.now()).delete()
     heartbeat.forget_old_workers()
     previews.delete_old()
+    uploads.delete_expired()
 
 
 worker_ready.connect(heartbeat.start)

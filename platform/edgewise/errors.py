@@ -118,3 +118,31 @@ class QueueFull(UserError):
 
     status = 429
     code = "queue-full"
+
+
+class WrongVersion(UserError):
+    """The request does not speak the version of the protocol that this server speaks."""
+
+    status = 412
+    code = "wrong-version"
+
+
+class WrongType(UserError):
+    """The body is not of the type that this address takes."""
+
+    status = 415
+    code = "wrong-type"
+
+
+class ChecksumMismatch(UserError):
+    """What arrived is not what was sent (a status of the tus protocol)."""
+
+    status = 460
+    code = "checksum-mismatch"
+
+
+class DiskFull(UserError):
+    """The server has no room for this."""
+
+    status = 507
+    code = "disk-full"
