@@ -9,7 +9,7 @@ from django.core.files.storage import default_storage
 from django.db.models import QuerySet
 from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -18,6 +18,8 @@ from rest_framework.routers import SimpleRouter
 
 from datasets_app import services
 from datasets_app.models import Clip, Dataset, FileProblem, RawData
+from datasets_app.recording.api import TakeResource
+from datasets_app.recording.services import begin_recording
 from edgewise.api.authentication import user_of, workspace_of
 from edgewise.api.idempotency import idempotent
 from edgewise.api.naming import RenameSerializer, name_in
@@ -25,6 +27,7 @@ from edgewise.api.ranges import ranged
 from edgewise.errors import Forbidden, Invalid, NotFound
 from edgewise.jobs.presentation import snapshot
 from edgewise.jobs.services import request_cancel
+from edgewise.spec.recording import RecordingParameters
 from edgewise.wav import wav_header
 
 LONGEST_STRETCH_SECONDS = 120
@@ -58,12 +61,18 @@ class SynthesisSerializer(serializers.Serializer[Any]):
     seed = serializers.IntegerField(default=0, min_value=0)
 
 
+@extend_schema_field(RecordingParameters.model_json_schema())
+class RecordingField(serializers.DictField):
+    """What shall be recorded; the service checks it."""
+
+
 class NewRawDataSerializer(serializers.Serializer[Any]):
-    """An archive (multipart), words to synthesize, or an administrator's path or address: one of the three."""
+    """One of: an archive (multipart), words to synthesize or to record, an administrator's path or address."""
 
     name = serializers.CharField(required=False, default="", allow_blank=True)
     file = serializers.FileField(required=False, allow_empty_file=True)
     synthesize = SynthesisSerializer(required=False)
+    record = RecordingField(required=False)
     location = serializers.CharField(required=False)
 
 
@@ -111,7 +120,10 @@ class RawDataResource(
     @extend_schema(request=NewRawDataSerializer, responses={201: RawDataSerializer})
     @idempotent
     def create(self, request: Request) -> Response:
-        """Queue the import of an archive, of words to synthesize, or of a path or address on the server."""
+        """Queue the import of an archive, of words to synthesize, or of a path or address on the server.
+
+        Raw data that is recorded begins without clips; `…/takes` adds them.
+        """
         wanted = NewRawDataSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         row = _begin(request, wanted.validated_data)
@@ -252,15 +264,19 @@ class DatasetResource(
 
 
 def _begin(request: Request, wanted: dict[str, Any]) -> RawData:
-    given = [name for name in ("file", "synthesize", "location") if name in wanted]
+    given = [name for name in ("file", "synthesize", "record", "location") if name in wanted]
     if len(given) != 1:
-        raise Invalid({"file": "Send one of: an archive as `file`, words to `synthesize`, or a `location`."})
+        raise Invalid(
+            {"file": "Send one of: an archive as `file`, words to `synthesize` or `record`, or a `location`."}
+        )
     common: dict[str, Any] = {"workspace": workspace_of(request), "user": user_of(request)}
     if "file" in wanted:
         file = wanted["file"]
         return services.import_archive(**common, name=wanted["name"], file=file, file_name=file.name or "")
     if "synthesize" in wanted:
         return services.synthesize(**common, name=wanted["name"], **wanted["synthesize"])
+    if "record" in wanted:
+        return begin_recording(**common, name=wanted["name"], parameters=wanted["record"])
     return services.import_speech_commands(**common, location=wanted["location"])
 
 
@@ -282,5 +298,6 @@ def _number(request: Request, name: str, default: int, largest: int) -> int:
 router = SimpleRouter(trailing_slash=False)
 router.register("raw-data", RawDataResource, basename="raw-data")
 router.register(rf"raw-data/(?P<raw_data>{UUID})/clips", ClipResource, basename="clip")
+router.register(rf"raw-data/(?P<raw_data>{UUID})/takes", TakeResource, basename="take")
 router.register("datasets", DatasetResource, basename="dataset")
 urlpatterns = router.urls

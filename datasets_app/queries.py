@@ -93,5 +93,6 @@ def _with_datasets(workspace: Workspace) -> RawDataQuerySet:
     return (
         RawData.objects.visible_to(workspace)
         .select_related("import_job")
+        .annotate(waiting_takes=Count("takes"))
         .prefetch_related(Prefetch("datasets", queryset=mine, to_attr="mine"))
     )

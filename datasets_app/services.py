@@ -126,24 +126,41 @@ def delete_raw_data(raw_data: RawData) -> None:
         job = raw_data.import_job
         if job.active:
             raise Conflict(f"“{raw_data.name}” is being imported.", "Cancel the import first.")
+        earlier = [*raw_data.earlier_packs, *(take.file_name for take in raw_data.takes.all())]
         raw_data.delete()
     if raw_data.pack and not RawData.objects.filter(pack=raw_data.pack).exists():
         default_storage.delete(raw_data.pack)
+    for name in earlier:
+        default_storage.delete(name)
     if job.source == Source.UPLOAD:
         default_storage.delete(job.location)
+
+
+def make_raw_data(
+    *, workspace: Workspace, user: User, name: str, origin: Origin, source: Source, shared: bool = False, **job: Any
+) -> RawData:
+    """Make raw data without clips, and the row of the job that fills it; `job` are fields of that row.
+
+    Raises:
+        Invalid: the name is missing or taken.
+    """
+    name = _checked_name(RawData, workspace, name)
+    with transaction.atomic(), _name_is_free(name):
+        raw_data = RawData.objects.create(workspace=workspace, created_by=user, name=name, origin=origin, shared=shared)
+        RawDataImport.objects.create(workspace=workspace, created_by=user, raw_data=raw_data, source=source, **job)
+    return raw_data
 
 
 def _begin_import(
     workspace: Workspace, user: User, name: str, origin: Origin, source: Source, *, location: str = "",
     options: dict[str, Any] | None = None, shared: bool = False,
 ) -> RawData:  # fmt: skip
-    with transaction.atomic(), _name_is_free(name):
-        raw_data = RawData.objects.create(workspace=workspace, created_by=user, name=name, origin=origin, shared=shared)
-        job = RawDataImport.objects.create(
-            workspace=workspace, created_by=user, raw_data=raw_data, source=source, location=location,
+    with transaction.atomic():
+        raw_data = make_raw_data(
+            workspace=workspace, user=user, name=name, origin=origin, source=source, shared=shared, location=location,
             options=options or {}, progress_unit="files",
         )  # fmt: skip
-        jobs.enqueue(job)
+        jobs.enqueue(raw_data.import_job)
     return raw_data
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from django.urls import path
 
 from datasets_app import views
+from datasets_app.recording import views as recording
 
 app_name = "datasets"
 urlpatterns = [
     path("datasets/", views.dataset_list, name="list"),
     path("datasets/upload", views.upload, name="upload"),
     path("datasets/synthesize", views.synthesize, name="synthesize"),
+    path("datasets/record", recording.begin, name="begin_recording"),
+    path("datasets/raw/<uuid:raw_data_id>/record", recording.page, name="record"),
+    path("datasets/raw/<uuid:raw_data_id>/record/words", recording.add_words, name="add_words"),
+    path("datasets/raw/<uuid:raw_data_id>/record/finish", recording.finish, name="finish_recording"),
     path("datasets/import-speech-commands", views.import_speech_commands, name="import_speech_commands"),
     path("datasets/raw/<uuid:raw_data_id>/", views.raw_data_page, name="raw"),
     path("datasets/raw/<uuid:raw_data_id>/heading", views.raw_data_heading, name="heading"),

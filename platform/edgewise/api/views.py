@@ -19,6 +19,7 @@ from edgewise.api.authentication import user_of, workspace_of
 from edgewise.jobs.models import WorkerHeartbeat
 from edgewise.spec.dataset import DatasetParameters
 from edgewise.spec.fields import declared
+from edgewise.spec.recording import RecordingParameters
 from edgewise.spec.run import RunParameters
 
 
@@ -131,8 +132,10 @@ class Parameters(APIView):
 
     @extend_schema(responses={200: dict[str, list[dict[str, Any]]]})
     def get(self, request: Request) -> Response:
-        """Return the declared parameters of datasets and runs."""
-        models: dict[str, type[BaseModel]] = {"dataset": DatasetParameters, "run": RunParameters}
+        """Return the declared parameters of recordings, datasets and runs."""
+        models: dict[str, type[BaseModel]] = {
+            "recording": RecordingParameters, "dataset": DatasetParameters, "run": RunParameters,
+        }  # fmt: skip
         return Response(
             {name: [dataclasses.asdict(item) for item in declared(model)] for name, model in models.items()}
         )
