@@ -248,13 +248,16 @@ def prefill(raw_data: RawData) -> dict[str, Any]:
     """Read the defaults off the data: `parameters`, and in `read_from` a sentence for each that says from what."""
     rate = min(max(raw_data.sample_rate, 8000), 48000)
     duration = min(max(round(raw_data.median_milliseconds / 50) * 50, 250), 10000)
-    return {
-        "parameters": {"sample_rate": rate, "clip_duration_ms": duration},
-        "read_from": {
-            "sample_rate": f"Most clips have {raw_data.sample_rate:,} Hz.",
-            "clip_duration_ms": f"The median clip lasts {raw_data.median_milliseconds:,} ms.",
-        },
+    parameters: dict[str, Any] = {"sample_rate": rate, "clip_duration_ms": duration}
+    read_from = {
+        "sample_rate": f"Most clips have {raw_data.sample_rate:,} Hz.",
+        "clip_duration_ms": f"The median clip lasts {raw_data.median_milliseconds:,} ms.",
     }
+    # Recorded clips are divided by clip, for the first of them come from one person; uploads bring a division.
+    if raw_data.origin == Origin.RECORDED and (people := len(recipe.speakers(raw_data))) >= FEWEST_SPEAKERS:
+        parameters["split"] = "speaker"
+        read_from["split"] = f"{people} people were recorded: each is heard in one part only."
+    return {"parameters": parameters, "read_from": read_from}
 
 
 def _validated(raw_data: RawData, parameters: Mapping[str, Any]) -> DatasetParameters:

@@ -150,6 +150,8 @@ def _labels(words: Sequence[str]) -> list[str]:
 
 
 def _checked_label(label: str) -> str:
+    if not label.strip():
+        raise Invalid({"label": "Say which word it is."})
     try:
         return _labels([label])[0]
     except Invalid as error:

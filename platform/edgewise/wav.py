@@ -20,7 +20,7 @@ def read_wav(file: IO[bytes]) -> tuple[bytes, int]:
         NotWav: the file is damaged, or something else.
     """
     try:
-        with wave.open(file) as reader:
+        with wave.open(file, "rb") as reader:
             channels, bits = reader.getnchannels(), 8 * reader.getsampwidth()
             if (channels, bits) != (1, 16):
                 raise NotWav(f"It has {channels} channels of {bits} bits; mono with 16 bits is needed.")

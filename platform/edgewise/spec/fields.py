@@ -164,6 +164,10 @@ def _sentence(item: Parameter | None, problem: dict[str, Any]) -> str:
         return f"{item.title} is missing."
     if problem["type"] in ("value_error", "rule", "network"):
         return message
+    if problem["type"] == "too_short":
+        return f"{item.title}: give at least {problem['ctx']['min_length']}."
+    if problem["type"] == "too_long":
+        return f"{item.title}: give at most {problem['ctx']['max_length']}."
     given = problem["ctx"]["tag"] if problem["type"] == "union_tag_invalid" else problem.get("input")
     return (
         f"{item.title} must be {_allowed(item)}; {given!r} is not." if _allowed(item) else f"{item.title}: {message}."
