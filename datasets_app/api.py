@@ -28,6 +28,7 @@ from edgewise.errors import Forbidden, Invalid, NotFound
 from edgewise.jobs.presentation import snapshot
 from edgewise.jobs.services import request_cancel
 from edgewise.spec.recording import RecordingParameters
+from edgewise.spec.synthesis import SynthesisParameters
 from edgewise.wav import wav_header
 
 LONGEST_STRETCH_SECONDS = 120
@@ -53,12 +54,9 @@ class RawDataSerializer(serializers.ModelSerializer[RawData]):
         return snapshot(raw_data.import_job)
 
 
-class SynthesisSerializer(serializers.Serializer[Any]):
-    """What shall be spoken."""
-
-    keywords = serializers.ListField(child=serializers.CharField())
-    clips_per_word = serializers.IntegerField(default=services.CLIPS_PER_WORD)
-    seed = serializers.IntegerField(default=0, min_value=0)
+@extend_schema_field(SynthesisParameters.model_json_schema())
+class SynthesisField(serializers.DictField):
+    """What shall be spoken; the service checks it."""
 
 
 @extend_schema_field(RecordingParameters.model_json_schema())
@@ -71,7 +69,7 @@ class NewRawDataSerializer(serializers.Serializer[Any]):
 
     name = serializers.CharField(required=False, default="", allow_blank=True)
     file = serializers.FileField(required=False, allow_empty_file=True)
-    synthesize = SynthesisSerializer(required=False)
+    synthesize = SynthesisField(required=False)
     record = RecordingField(required=False)
     location = serializers.CharField(required=False)
 
@@ -274,7 +272,7 @@ def _begin(request: Request, wanted: dict[str, Any]) -> RawData:
         file = wanted["file"]
         return services.import_archive(**common, name=wanted["name"], file=file, file_name=file.name or "")
     if "synthesize" in wanted:
-        return services.synthesize(**common, name=wanted["name"], **wanted["synthesize"])
+        return services.synthesize(**common, name=wanted["name"], parameters=wanted["synthesize"])
     if "record" in wanted:
         return begin_recording(**common, name=wanted["name"], parameters=wanted["record"])
     return services.import_speech_commands(**common, location=wanted["location"])

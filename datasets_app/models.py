@@ -99,6 +99,22 @@ class RawDataImport(Job):
         pass
 
 
+class SpeechPreview(Job):
+    """The job that lets people hear what a synthesis would sound like, before thousands of clips are spoken."""
+
+    KIND = "preview_speech"
+    QUEUE = Queue.LIGHT
+
+    parameters = models.JSONField(help_text="SynthesisParameters.")
+    near_misses = models.JSONField(default=list, help_text="Labels that would be spoken as near misses.")
+    label = models.CharField(max_length=100, blank=True, help_text="What the example says.")
+    voice = models.CharField(max_length=100, blank=True, help_text="The voice that says it, for people.")
+    wav = models.BinaryField(blank=True, help_text="The example; it goes with the row, a few seconds at most.")
+
+    class Meta(Job.Meta):
+        pass
+
+
 class Split(models.TextChoices):
     """Parts of the data."""
 

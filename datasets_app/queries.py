@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Prefetch
 
-from datasets_app.models import Dataset, FileProblem, RawData, RawDataQuerySet, Split
+from datasets_app.models import Dataset, FileProblem, RawData, RawDataQuerySet, SpeechPreview, Split
 from edgewise.accounts.models import Workspace
 from edgewise.jobs.models import LogLine
 from edgewise.lookup import one
@@ -57,6 +57,11 @@ def raw_data(workspace: Workspace, raw_data_id: uuid.UUID) -> RawData:
 def dataset(workspace: Workspace, dataset_id: uuid.UUID) -> Dataset:
     """One of the workspace's datasets."""
     return one(Dataset.objects.filter(workspace=workspace, pk=dataset_id).select_related("raw_data"), "dataset")
+
+
+def speech_preview(workspace: Workspace, preview_id: uuid.UUID) -> SpeechPreview:
+    """An example of a synthesis."""
+    return one(SpeechPreview.objects.filter(workspace=workspace, pk=preview_id), "example")
 
 
 def raw_data_page(workspace: Workspace, raw_data_id: uuid.UUID) -> RawDataPage:

@@ -17,7 +17,7 @@ from django.db import IntegrityError, transaction
 from pydantic import ValidationError
 
 from datasets_app import recipe
-from datasets_app.models import Dataset, Origin, RawData, RawDataImport, Source
+from datasets_app.models import Dataset, Origin, RawData, RawDataImport, Source, SpeechPreview
 from edgewise.accounts.models import User, Workspace
 from edgewise.errors import Conflict, Forbidden, Invalid, TooLarge, UserError
 from edgewise.ids import new_id
@@ -25,9 +25,9 @@ from edgewise.jobs import services as jobs
 from edgewise.jobs.models import ACTIVE, State
 from edgewise.spec.dataset import SPLITS, UNKNOWN, DatasetParameters
 from edgewise.spec.fields import explain
+from edgewise.spec.synthesis import SynthesisParameters
 
 SPEECH_COMMANDS = "SpeechCommands v2"
-CLIPS_PER_WORD = 250
 FEW_CLIPS = 50
 LONGEST_NAME = 100
 MOST_LISTED = 20
@@ -93,24 +93,40 @@ def import_speech_commands(*, workspace: Workspace, user: User, location: str) -
     return earlier
 
 
-def synthesize(
-    *, workspace: Workspace, user: User, name: str, keywords: list[str], clips_per_word: int = CLIPS_PER_WORD,
-    seed: int = 0,
-) -> RawData:  # fmt: skip
-    """Queue the speaking of keywords, of other words, and of noise."""
-    problems: dict[str, str] = {}
-    words = [word.strip().lower() for word in keywords if word.strip()]
-    if not 1 <= len(words) <= 100 or len(set(words)) < len(words):
-        problems["keywords"] = "Give from 1 to 100 different words to speak."
-    elif bad := [word for word in words if not all(sign.isalnum() or sign in "_'-" for sign in word)]:
-        problems["keywords"] = f"{', '.join(bad)}: use letters, digits, _ and - only."
-    if not 10 <= clips_per_word <= 5000:
-        problems["clips_per_word"] = "Speak each word from 10 to 5,000 times."
-    if problems:
-        raise Invalid(problems)
+def synthesize(*, workspace: Workspace, user: User, name: str, parameters: Mapping[str, Any]) -> RawData:
+    """Queue the speaking of keywords, of other words, of near misses, and of noise.
+
+    Raises:
+        Invalid: a parameter is wrong, or the name is missing or taken.
+        QueueFull: too many jobs wait already.
+    """
+    chosen = _checked_synthesis(parameters)
     name = _checked_name(RawData, workspace, name)
-    options = {"keywords": words, "clips_per_word": clips_per_word, "seed": seed}
-    return _begin_import(workspace, user, name, Origin.SYNTHETIC, Source.SYNTHESIS, options=options)
+    return _begin_import(
+        workspace, user, name, Origin.SYNTHETIC, Source.SYNTHESIS, options=chosen.model_dump(exclude_none=True)
+    )
+
+
+def preview_speech(*, workspace: Workspace, user: User, parameters: Mapping[str, Any]) -> SpeechPreview:
+    """Queue an example of a synthesis, in place of the user's earlier one.
+
+    Raises:
+        Invalid: a parameter is wrong.
+        QueueFull: too many jobs wait already.
+    """
+    chosen = _checked_synthesis(parameters)
+    with transaction.atomic():
+        SpeechPreview.objects.filter(created_by=user).delete()
+        preview = SpeechPreview.objects.create(workspace=workspace, created_by=user, parameters=chosen.model_dump())
+        jobs.enqueue(preview)
+    return preview
+
+
+def _checked_synthesis(parameters: Mapping[str, Any]) -> SynthesisParameters:
+    try:
+        return SynthesisParameters.model_validate(dict(parameters))
+    except ValidationError as error:
+        raise Invalid(explain(error, SynthesisParameters)) from error
 
 
 def delete_raw_data(raw_data: RawData) -> None:

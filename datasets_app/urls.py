@@ -12,6 +12,11 @@ urlpatterns = [
     path("datasets/", views.dataset_list, name="list"),
     path("datasets/upload", views.upload, name="upload"),
     path("datasets/synthesize", views.synthesize, name="synthesize"),
+    path("datasets/synthesize/preview", views.preview_speech, name="preview_speech"),
+    path("datasets/synthesize/preview/<uuid:preview_id>", views.speech_preview, name="speech_preview"),
+    path(
+        "datasets/synthesize/preview/<uuid:preview_id>/audio", views.speech_preview_audio, name="speech_preview_audio"
+    ),
     path("datasets/record", recording.begin, name="begin_recording"),
     path("datasets/raw/<uuid:raw_data_id>/record", recording.page, name="record"),
     path("datasets/raw/<uuid:raw_data_id>/record/words", recording.add_words, name="add_words"),

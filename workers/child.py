@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 BODIES = {
     "import_raw_data": "workers.jobs.import_raw_data",
+    "preview_speech": "workers.jobs.preview_speech",
     "train": "workers.jobs.train",
     "build_artifact": "workers.jobs.build_artifact",
 }

@@ -15,6 +15,7 @@ from django.db import transaction
 from datasets_app.models import Clip, ClipKind, FileProblem, RawData, RawDataImport, Source
 from edgewise import storage
 from edgewise.jobs import services
+from edgewise.spec.synthesis import SynthesisParameters
 from workers.attempt import Attempt
 from workers.database import retrying
 from workers.download import fetch
@@ -88,12 +89,14 @@ def _download_folder(job: RawDataImport) -> Path:
 
 def _speak(attempt: Attempt, job: RawDataImport, folder: Path) -> Ingested:
     # Loads a native library that imports of recordings do without.
-    from workers.engine.speech import number_of_clips, speak_words
+    from workers.engine.speech import EspeakSynthesizer, number_of_clips, speak_words, with_near_misses
 
-    keywords, count = job.options["keywords"], job.options["clips_per_word"]
-    total, found = number_of_clips(keywords, count), Ingested()
+    synthesizer = EspeakSynthesizer()
+    asked = with_near_misses(SynthesisParameters.model_validate(job.options), synthesizer)
+    attempt.log(f"Near misses: {', '.join(asked.near_misses or ()) or 'none'}.")
+    total, found = number_of_clips(asked), Ingested()
     with PackWriter(folder) as pack:
-        for number, spoken in enumerate(speak_words(keywords, count, job.options["seed"])):
+        for number, spoken in enumerate(speak_words(asked, synthesizer)):
             attempt.stop_if_asked()
             attempt.progress(number + 1, total, "clips", "Speaking")
             clip = add(
