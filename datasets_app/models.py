@@ -107,7 +107,7 @@ class SpeechPreview(Job):
 
     parameters = models.JSONField(help_text="SynthesisParameters.")
     near_misses = models.JSONField(default=list, help_text="Labels that would be spoken as near misses.")
-    label = models.CharField(max_length=100, blank=True, help_text="What the example says.")
+    text = models.CharField(max_length=100, blank=True, help_text="What the example says.")
     voice = models.CharField(max_length=100, blank=True, help_text="The voice that says it, for people.")
     wav = models.BinaryField(blank=True, help_text="The example; it goes with the row, a few seconds at most.")
 

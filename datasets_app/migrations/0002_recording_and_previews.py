@@ -55,7 +55,7 @@ class Migration(migrations.Migration):
                 ('finished_at', models.DateTimeField(blank=True, null=True)),
                 ('parameters', models.JSONField(help_text='SynthesisParameters.')),
                 ('near_misses', models.JSONField(default=list, help_text='Labels that would be spoken as near misses.')),
-                ('label', models.CharField(blank=True, help_text='What the example says.', max_length=100)),
+                ('text', models.CharField(blank=True, help_text='What the example says.', max_length=100)),
                 ('voice', models.CharField(blank=True, help_text='The voice that says it, for people.', max_length=100)),
                 ('wav', models.BinaryField(blank=True, help_text='The example; it goes with the row, a few seconds at most.')),
                 ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),

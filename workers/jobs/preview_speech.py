@@ -19,7 +19,7 @@ def run(attempt: Attempt) -> None:
     example, voice = speak_example(asked.model_copy(update={"seed": job.pk.int % 2**31}), synthesizer)
     attempt.succeed(
         near_misses=asked.near_misses,
-        label=example.label,
+        text=example.label.replace("_", " "),
         voice=f"{ACCENTS[voice.accent]}, {voice.name.partition('+')[2]}",
         wav=wav_header(len(example.samples), example.sample_rate) + example.samples.astype("<i2").tobytes(),
     )

@@ -14,7 +14,7 @@ ACCENTS: dict[str, str] = {
     "american": "American",
     "british": "British",
     "scottish": "Scottish",
-    "received": "Received Pronunciation",
+    "received": "Received (RP)",
     "new-york": "New York",
     "caribbean": "Caribbean",
     "lancastrian": "Lancastrian",
@@ -72,11 +72,11 @@ class SynthesisParameters(BaseModel):
     )
     voices: list[Group] = parameter(
         list(GROUPS),
-        title="Voices",
+        title="Who speaks",
         group="Voices",
         min_length=1,
         choices=GROUPS,
-        help="Who speaks: 14 voices of women and 54 of men, each in every accent that is chosen.",
+        help="14 voices of women and 54 of men, each in every accent that is chosen.",
     )
     slowest: int = parameter(
         120, title="Slowest", group="Voices", unit="words/min", ge=80, le=400, help="Speed is drawn from here …"
