@@ -29,7 +29,10 @@ export async function open(worklet, deviceId, take) {
   } catch (error) {
     throw new Error(REMEDIES[error.name] ?? `The microphone cannot be used: ${error.message}.`);
   }
-  const context = new AudioContext();
+  // A context of another rate, by default that of the loudspeaker, would resample.
+  const [track] = stream.getAudioTracks();
+  const { sampleRate } = track.getSettings();
+  const context = new AudioContext(sampleRate ? { sampleRate } : {});
   await context.audioWorklet.addModule(worklet);
   const recorder = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
   recorder.port.onmessage = ({ data }) => take(data);
@@ -37,7 +40,7 @@ export async function open(worklet, deviceId, take) {
   await context.resume();
   return {
     rate: context.sampleRate,
-    track: stream.getAudioTracks()[0],
+    track,
     close() {
       for (const track of stream.getTracks()) track.stop();
       context.close();
