@@ -6,6 +6,7 @@
 
 const FRAME_SECONDS = 0.01;
 const FLOOR_FRAMES = 150;
+const FEWEST_FLOOR_FRAMES = 20;
 const FLOOR_QUANTILE = 0.2;
 const LOWEST_DB = -90;
 const BEGIN_DB = 12;
@@ -20,7 +21,7 @@ const MARGIN_SECONDS = 0.05;
 const CLIPPED = 0.99;
 const CLIPPED_SAMPLES = 3;
 const QUIET_DB = -38;
-const NOISY_DB = 15;
+const NOISY_DB = 20;
 const HUM_FLOOR_DB = -65;
 const HUM_SHARE = 0.5;
 
@@ -96,7 +97,9 @@ export class WordFinder {
   hear(level) {
     if (this.word?.ended) return;
     if (!this.word) {
-      if (this.listening && this.measured >= this.from && level > Math.max(this.floor + BEGIN_DB, FAINTEST_DB)) {
+      // Before the floor is known, every room would seem to speak.
+      const ready = this.listening && this.measured >= this.from && this.levels.length >= FEWEST_FLOOR_FRAMES;
+      if (ready && level > Math.max(this.floor + BEGIN_DB, FAINTEST_DB)) {
         this.word = { first: this.measured, last: this.measured, loud: 1, loudest: level, floor: this.floor, ended: false };
         return;
       }
