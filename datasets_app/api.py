@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import django_filters
 from django.core.files.storage import default_storage
 from django.db.models import QuerySet
 from django.http import HttpResponseBase
@@ -17,9 +16,13 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 
 from datasets_app import services
+from datasets_app.changes import changes_since
+from datasets_app.explorer.api import EditResource
+from datasets_app.explorer.filters import ClipFilter, explored, flags_of, with_flags
 from datasets_app.models import Clip, Dataset, FileProblem, RawData
 from datasets_app.recording.api import TakeResource
 from datasets_app.recording.services import begin_recording
+from datasets_app.revisions import DataRevision
 from edgewise.api.authentication import user_of, workspace_of
 from edgewise.api.idempotency import idempotent
 from edgewise.api.naming import RenameSerializer, name_in
@@ -75,13 +78,24 @@ class NewRawDataSerializer(serializers.Serializer[Any]):
 
 
 class ClipSerializer(serializers.ModelSerializer[Clip]):
-    """A clip."""
+    """A clip as the workspace has edited it."""
+
+    label = serializers.CharField(source="effective_label", read_only=True)  # type: ignore[assignment]
+    recorded_label = serializers.CharField(source="label", read_only=True)
+    excluded = serializers.BooleanField(read_only=True)
+    duration = serializers.FloatField(read_only=True, help_text="Seconds.")
+    flags = serializers.SerializerMethodField()
 
     class Meta:
         model = Clip
         fields = [
-            "id", "name", "kind", "label", "speaker", "split", "length", "sample_rate", "peak_dbfs", "rms_dbfs",
+            "id", "name", "kind", "label", "recorded_label", "excluded", "speaker", "split", "length", "sample_rate",
+            "duration", "peak_dbfs", "rms_dbfs", "flags",
         ]  # fmt: skip
+
+    def get_flags(self, clip: Clip) -> list[str]:
+        """What deserves a look."""
+        return [flag.name for flag in flags_of(clip)]
 
 
 class ProblemSerializer(serializers.ModelSerializer[FileProblem]):
@@ -90,16 +104,6 @@ class ProblemSerializer(serializers.ModelSerializer[FileProblem]):
     class Meta:
         model = FileProblem
         fields = ["name", "code", "reason", "remedy"]
-
-
-class ClipFilter(django_filters.FilterSet):  # type: ignore[misc]
-    """Which clips to list."""
-
-    search = django_filters.CharFilter(field_name="name", lookup_expr="icontains")
-
-    class Meta:
-        model = Clip
-        fields = ["kind", "label", "speaker", "split"]
 
 
 class RawDataResource(
@@ -162,7 +166,7 @@ class ClipResource(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
     def get_queryset(self) -> QuerySet[Clip]:
         """Those of the raw data in the address, if the workspace sees it."""
         row = _visible(self.request, self.kwargs["raw_data"])
-        return Clip.objects.filter(raw_data=row).select_related("raw_data")
+        return with_flags(explored(DataRevision(row, workspace_of(self.request)))).select_related("raw_data")
 
     @extend_schema(
         parameters=[
@@ -193,8 +197,29 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
 
     class Meta:
         model = Dataset
-        fields = ["id", "name", "raw_data", "parameters", "labels", "counts", "created_at"]
-        read_only_fields = ["raw_data"]
+        fields = [
+            "id", "name", "raw_data", "revision", "noise_revision", "parameters", "labels", "counts", "created_at",
+        ]  # fmt: skip
+        read_only_fields = ["raw_data", "revision", "noise_revision"]
+
+
+class ClipChangeSerializer(serializers.Serializer[Any]):
+    """A clip that is not what it was. A label is null where the clip was, or is, excluded."""
+
+    clip = serializers.UUIDField()
+    name = serializers.CharField()
+    raw_data = serializers.UUIDField()
+    before = serializers.CharField(allow_null=True)
+    after = serializers.CharField(allow_null=True)
+
+
+class ChangesSerializer(serializers.Serializer[Any]):
+    """Clips of a dataset that edits have changed since."""
+
+    excluded = serializers.IntegerField()
+    relabelled = serializers.IntegerField()
+    included = serializers.IntegerField()
+    clips = ClipChangeSerializer(many=True)
 
 
 class NewDatasetSerializer(serializers.Serializer[Any]):
@@ -223,7 +248,20 @@ class DatasetResource(
 
     def get_queryset(self) -> QuerySet[Dataset]:
         """Only the workspace's own."""
-        return Dataset.objects.filter(workspace=workspace_of(self.request))
+        rows = Dataset.objects.filter(workspace=workspace_of(self.request))
+        return rows.select_related("raw_data", "noise_source", "workspace")
+
+    def get_object(self) -> Dataset:
+        """Return one of the workspace's datasets, counted as its clips are now."""
+        dataset = super().get_object()
+        services.refresh_counts([dataset])
+        return dataset
+
+    def paginate_queryset(self, queryset: Any) -> Any:
+        """Return a page of datasets, counted as their clips are now."""
+        page = super().paginate_queryset(queryset)
+        services.refresh_counts(page or [])
+        return page
 
     @extend_schema(request=NewDatasetSerializer, responses={201: DatasetSerializer})
     @idempotent
@@ -251,6 +289,13 @@ class DatasetResource(
         """Delete a dataset that no run needs."""
         services.delete_dataset(instance)
 
+    @extend_schema(responses=ChangesSerializer)
+    @action(detail=True, pagination_class=None, filter_backends=[])
+    def changes(self, request: Request, pk: str) -> Response:
+        """List the clips that edits have changed since the dataset was made."""
+        dataset = self.get_object()
+        return Response(ChangesSerializer(changes_since(dataset, dataset)).data)
+
     @extend_schema(request=CountSerializer, responses={200: dict[str, Any]})
     @action(detail=False, methods=["post"], filter_backends=[])
     def counts(self, request: Request) -> Response:
@@ -258,7 +303,8 @@ class DatasetResource(
         wanted = CountSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         row = _visible(request, wanted.validated_data["raw_data"])
-        return Response(services.count_labels(row, wanted.validated_data["parameters"]))
+        data = DataRevision(row, workspace_of(request))
+        return Response(services.count_labels(data, wanted.validated_data["parameters"]))
 
 
 def _begin(request: Request, wanted: dict[str, Any]) -> RawData:
@@ -297,5 +343,6 @@ router = SimpleRouter(trailing_slash=False)
 router.register("raw-data", RawDataResource, basename="raw-data")
 router.register(rf"raw-data/(?P<raw_data>{UUID})/clips", ClipResource, basename="clip")
 router.register(rf"raw-data/(?P<raw_data>{UUID})/takes", TakeResource, basename="take")
+router.register(rf"raw-data/(?P<raw_data>{UUID})/edits", EditResource, basename="edit")
 router.register("datasets", DatasetResource, basename="dataset")
 urlpatterns = router.urls

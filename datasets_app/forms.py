@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.http import QueryDict
 
 from datasets_app.models import RawData
+from datasets_app.revisions import DataRevision
 from edgewise.spec.dataset import DatasetParameters
 from edgewise.spec.synthesis import SynthesisParameters
 from edgewise.spec.words import split_words
@@ -17,16 +19,24 @@ TRY_KEYWORDS = "up, down, left, right, stop"
 
 
 def dataset_form(
-    defaults: Mapping[str, Any], values: Mapping[str, Any], errors: Mapping[str, str] | None = None
+    values: Mapping[str, Any],
+    *,
+    defaults: Mapping[str, Any] | None = None,
+    errors: Mapping[str, str] | None = None,
+    noise_sources: Iterable[RawData] = (),
 ) -> ParameterForm:
     """Make the form of a dataset; `defaults` are what was read from the raw data."""
-    bound = {"keywords": [], **defaults, **values}
-    return ParameterForm(DatasetParameters, bound, defaults=defaults, errors=errors)
+    preferred = defaults or {}
+    form = ParameterForm(DatasetParameters, {"keywords": [], **preferred, **values}, defaults=preferred, errors=errors)
+    noise = form["noise"]
+    choices = noise.parameter.choices | {str(row.pk): f"That of {row.name}" for row in noise_sources}
+    form.fields["noise"] = replace(noise, parameter=replace(noise.parameter, choices=choices))
+    return form
 
 
-def words(raw_data: RawData) -> list[tuple[str, int]]:
+def words(data: DataRevision) -> list[tuple[str, int]]:
     """List the labels that can be keywords, with their clips."""
-    return sorted((label, sum(splits.values())) for label, splits in raw_data.label_counts.items())
+    return [(label, sum(splits.values())) for label, splits in data.label_counts().items()]
 
 
 def read_synthesis(posted: QueryDict) -> dict[str, Any]:

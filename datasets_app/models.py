@@ -197,6 +197,88 @@ class Take(models.Model):
         return self.length / self.sample_rate
 
 
+class EditAction(models.TextChoices):
+    """What an edit does to its clips."""
+
+    EXCLUDE = "exclude"
+    INCLUDE = "include"
+    RELABEL = "relabel"
+    UNDO = "undo"
+
+
+class ClipEdit(WorkspaceRow):
+    """An entry in the log of what a workspace changed in raw data; the recordings themselves never change.
+
+    Entries are only added, so every revision can be computed again: an undo is an entry too, and can be undone itself.
+    """
+
+    raw_data = models.ForeignKey(RawData, on_delete=models.CASCADE, related_name="edits")
+    revision = models.PositiveIntegerField(help_text="1, 2, 3, … for each workspace and raw data.")
+    action = models.CharField(max_length=10, choices=EditAction.choices)
+    label = models.CharField(max_length=100, blank=True, help_text="Of a relabel: what the clips are said to be.")
+    undoes = models.OneToOneField("self", on_delete=models.CASCADE, null=True, blank=True, related_name="undone_by")
+    reason = models.CharField(max_length=200, blank=True)
+    clip_count = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "raw_data", "revision"], name="one_edit_for_each_revision"),
+            models.CheckConstraint(
+                condition=Q(action=EditAction.RELABEL) ^ Q(label=""), name="clipedit_relabel_has_label"
+            ),
+            models.CheckConstraint(
+                condition=Q(action=EditAction.UNDO) ^ Q(undoes__isnull=True), name="clipedit_undo_has_target"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} in revision {self.revision}"
+
+    @property
+    def sentence(self) -> str:
+        """What was done, in a few words."""
+        clips = f"{self.clip_count:,} clip{'' if self.clip_count == 1 else 's'}"
+        return {
+            EditAction.EXCLUDE: f"{clips} excluded",
+            EditAction.INCLUDE: f"{clips} taken in again",
+            EditAction.RELABEL: f"{clips} relabelled “{self.label}”",
+            EditAction.UNDO: f"An edit of {clips} undone",
+        }[EditAction(self.action)]
+
+
+class ClipEditItem(models.Model):
+    """One of the clips of an edit."""
+
+    edit = models.ForeignKey(ClipEdit, on_delete=models.CASCADE, related_name="items")
+    clip = models.ForeignKey(Clip, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["edit", "clip"], name="a_clip_once_in_an_edit")]
+
+
+class ClipOverride(models.Model):
+    """What the edits make of a clip from revision `since` on, until revision `until`: derived from the log.
+
+    It lets one join read the clips at any revision, where a replay of the log would read all of it.
+    """
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    clip = models.ForeignKey(Clip, on_delete=models.CASCADE, related_name="overrides")
+    label = models.CharField(max_length=100)
+    excluded = models.BooleanField()
+    since = models.PositiveIntegerField()
+    until = models.PositiveIntegerField(null=True, blank=True, help_text="First revision without it; none: still so.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "clip", "since"], name="one_override_since_a_revision"),
+            models.UniqueConstraint(
+                fields=["workspace", "clip"], condition=Q(until__isnull=True), name="one_override_in_force"
+            ),
+            models.CheckConstraint(condition=Q(until__gt=models.F("since")), name="override_lasts"),
+        ]
+
+
 class FileProblem(models.Model):
     """A file that could not be used, why, and what to do about it."""
 
@@ -213,13 +295,31 @@ class FileProblem(models.Model):
         return f"{self.name}: {self.reason}"
 
 
-class Dataset(WorkspaceRow):
-    """A recipe over raw data. It is never changed after it was made, only renamed."""
+class AtRevision(models.Model):
+    """Something that was made of a dataset, and at which revisions of its data."""
+
+    revision = models.PositiveIntegerField(default=0, help_text="Of the raw data, as the workspace has edited it.")
+    noise_revision = models.PositiveIntegerField(default=0, help_text="Of the raw data that the noise comes from.")
+
+    class Meta:
+        abstract = True
+
+
+class Dataset(AtRevision, WorkspaceRow):
+    """A recipe over raw data, never changed after it was made, only renamed. What it gives follows the edits of clips.
+
+    Its revisions are those at which it was made.
+    """
 
     raw_data = models.ForeignKey(RawData, on_delete=models.PROTECT, related_name="datasets")
+    noise_source = models.ForeignKey(
+        RawData, on_delete=models.PROTECT, null=True, blank=True, related_name="noise_of",
+        help_text="Other raw data whose noise it uses.",
+    )  # fmt: skip
     name = models.CharField(max_length=100)
     parameters = models.JSONField(help_text="DatasetParameters.")
     counts = models.JSONField(help_text="Clips by label and split, in the order of the labels: [[label, {split: n}]].")
+    counted_revision = models.PositiveIntegerField(default=0, help_text="Of the raw data, when `counts` were counted.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="dataset_names_differ")]
@@ -231,6 +331,11 @@ class Dataset(WorkspaceRow):
     def recipe(self) -> DatasetParameters:
         """The parameters, validated."""
         return DatasetParameters.model_validate(self.parameters)
+
+    @property
+    def noise_data(self) -> RawData:
+        """The raw data that its noise comes from."""
+        return self.noise_source or self.raw_data
 
     @property
     def labels(self) -> list[str]:

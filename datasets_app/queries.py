@@ -5,15 +5,19 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Count, Prefetch
 
+from datasets_app.explorer.queries import Histogram, histograms
 from datasets_app.models import Dataset, FileProblem, RawData, RawDataQuerySet, SpeechPreview, Split
+from datasets_app.revisions import DataRevision
 from edgewise.accounts.models import Workspace
 from edgewise.jobs.models import LogLine
 from edgewise.lookup import one
 
 PROBLEMS_SHOWN = 200
+RUNS_SHOWN = 50
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class RawDataPage:
 
     raw_data: RawData
     bars: list[LabelBar]
+    histograms: list[Histogram]
     totals: dict[str, int]
     problems: list[FileProblem]
     datasets: list[Dataset]
@@ -56,7 +61,13 @@ def raw_data(workspace: Workspace, raw_data_id: uuid.UUID) -> RawData:
 
 def dataset(workspace: Workspace, dataset_id: uuid.UUID) -> Dataset:
     """One of the workspace's datasets."""
-    return one(Dataset.objects.filter(workspace=workspace, pk=dataset_id).select_related("raw_data"), "dataset")
+    related = ("workspace", "raw_data__import_job", "noise_source")
+    return one(Dataset.objects.filter(workspace=workspace, pk=dataset_id).select_related(*related), "dataset")
+
+
+def runs_of(dataset: Dataset) -> list[Any]:
+    """The newest runs of a dataset, through the relation: the runs' app stands above this one."""
+    return list(dataset.runs.order_by("-pk")[:RUNS_SHOWN])
 
 
 def speech_preview(workspace: Workspace, preview_id: uuid.UUID) -> SpeechPreview:
@@ -67,10 +78,12 @@ def speech_preview(workspace: Workspace, preview_id: uuid.UUID) -> SpeechPreview
 def raw_data_page(workspace: Workspace, raw_data_id: uuid.UUID) -> RawDataPage:
     """Labels, problems and datasets of raw data."""
     row = heading(workspace, raw_data_id)
-    bars = label_bars(sorted(row.label_counts.items()))
+    data = DataRevision(row, workspace)
+    bars = label_bars(data.label_counts().items())
     return RawDataPage(
         raw_data=row,
         bars=bars,
+        histograms=histograms(data),
         totals={split: sum(bar.counts.get(split, 0) for bar in bars) for split in Split.values},
         problems=list(row.problems.all()[:PROBLEMS_SHOWN]),
         datasets=row.mine,  # type: ignore[attr-defined]

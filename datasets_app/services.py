@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import chain, count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,10 +13,21 @@ from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
+from django.db.models import Max
 from pydantic import ValidationError
 
 from datasets_app import recipe
-from datasets_app.models import Dataset, Origin, RawData, RawDataImport, Source, SpeechPreview
+from datasets_app.models import (
+    ClipEdit,
+    Dataset,
+    Origin,
+    RawData,
+    RawDataImport,
+    RawDataQuerySet,
+    Source,
+    SpeechPreview,
+)
+from datasets_app.revisions import DataRevision, newest_revision
 from edgewise.accounts.models import User, Workspace
 from edgewise.errors import Conflict, Forbidden, Invalid, TooLarge, UserError
 from edgewise.ids import new_id
@@ -138,7 +148,9 @@ def delete_raw_data(raw_data: RawData) -> None:
     with transaction.atomic():
         # Locked, so that nobody makes a dataset of it meanwhile.
         raw_data = RawData.objects.select_for_update(of=("self",)).select_related("import_job").get(pk=raw_data.pk)
-        _refuse_while_needed(raw_data.name, [f"dataset “{name}”" for name in _first_names(raw_data.datasets)])
+        needed_by = [f"dataset “{name}”" for name in _first_names(raw_data.datasets)]
+        needed_by += [f"dataset “{name}”, which uses its noise" for name in _first_names(raw_data.noise_of)]
+        _refuse_while_needed(raw_data.name, needed_by)
         job = raw_data.import_job
         if job.active:
             raise Conflict(f"“{raw_data.name}” is being imported.", "Cancel the import first.")
@@ -192,19 +204,44 @@ def create_dataset(
         Invalid: a parameter is wrong, a keyword is not in the data, or the name is taken.
         Conflict: the raw data is not imported yet.
     """
-    chosen = _validated(raw_data, {**prefill(raw_data)["parameters"], **parameters})
-    counts = recipe.label_counts(raw_data, chosen)
+    revision = newest_revision(workspace, raw_data)
+    data = DataRevision(raw_data, workspace, revision)
+    chosen = _validated(data, {**prefill(raw_data)["parameters"], **parameters})
+    counts = recipe.label_counts(data, chosen)
     _require_training_clips(chosen, counts)
+    noise_source = _noise_source(workspace, chosen)
+    noise_revision = newest_revision(workspace, noise_source) if noise_source else revision
     name = _checked_name(Dataset, workspace, name)
     with _name_is_free(name):
         return Dataset.objects.create(
             workspace=workspace,
             created_by=user,
             raw_data=raw_data,
+            revision=revision,
+            noise_source=noise_source,
+            noise_revision=noise_revision,
             name=name,
             parameters=chosen.model_dump(),
             counts=counts,
+            counted_revision=revision,
         )
+
+
+def refresh_counts(datasets: Iterable[Dataset]) -> None:
+    """Count again what edits of clips have changed since `counts` were counted."""
+    rows = list(datasets)
+    edits = ClipEdit.objects.filter(
+        workspace__in={row.workspace_id for row in rows}, raw_data__in={row.raw_data_id for row in rows}
+    )
+    newest = {
+        (workspace, raw_data): revision
+        for workspace, raw_data, revision in edits.values_list("workspace", "raw_data").annotate(Max("revision"))
+    }
+    for row in rows:
+        revision = newest.get((row.workspace_id, row.raw_data_id), 0)
+        if revision != row.counted_revision:
+            row.counts, row.counted_revision = recipe.label_counts(DataRevision.of(row, revision), row.recipe), revision
+            row.save(update_fields=["counts", "counted_revision"])
 
 
 def rename_dataset(dataset: Dataset, name: str) -> None:
@@ -212,15 +249,6 @@ def rename_dataset(dataset: Dataset, name: str) -> None:
     dataset.name = _checked_name(Dataset, dataset.workspace, name, but=dataset)
     with _name_is_free(dataset.name):
         dataset.save(update_fields=["name"])
-
-
-def duplicate_dataset(dataset: Dataset, user: User) -> Dataset:
-    """Make a dataset with the same recipe."""
-    name = _name_of_copy(dataset)
-    return Dataset.objects.create(
-        workspace=dataset.workspace, created_by=user, raw_data=dataset.raw_data, name=name,
-        parameters=dataset.parameters, counts=dataset.counts,
-    )  # fmt: skip
 
 
 def delete_dataset(dataset: Dataset) -> None:
@@ -246,18 +274,23 @@ def _refuse_while_needed(name: str, needed_by: list[str]) -> None:
         raise Conflict(f"“{name}” is needed by {', '.join(needed_by)}.", "Delete these first.", needed_by=needed_by)
 
 
-def count_labels(raw_data: RawData, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def count_labels(data: DataRevision, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Count what a dataset would hold: `labels` as [label, {split: clips}], and `warnings` for people."""
-    chosen = _validated(raw_data, {**prefill(raw_data)["parameters"], **parameters})
-    labels = recipe.label_counts(raw_data, chosen)
+    chosen = _validated(data, {**prefill(data.raw_data)["parameters"], **parameters})
+    labels = recipe.label_counts(data, chosen)
+    return {"labels": labels, "warnings": warnings_about(chosen, labels)}
+
+
+def warnings_about(chosen: DatasetParameters, labels: Iterable[tuple[str, dict[str, int]]]) -> list[str]:
+    """Say which labels have too few clips to be learnt or judged."""
+    labels = list(labels)
     warnings = [
         f"{label} has only {sum(splits.values())} clips; from {FEW_CLIPS} on results can be trusted."
         for label, splits in labels
         if label in chosen.keywords and sum(splits.values()) < FEW_CLIPS
     ]
     missing = {split: [label for label, splits in labels if not splits[split]] for split in SPLITS}
-    warnings += [f"No {split} clips of {', '.join(lacking)}." for split, lacking in missing.items() if lacking]
-    return {"labels": labels, "warnings": warnings}
+    return warnings + [f"No {split} clips of {', '.join(lacking)}." for split, lacking in missing.items() if lacking]
 
 
 def prefill(raw_data: RawData) -> dict[str, Any]:
@@ -276,16 +309,18 @@ def prefill(raw_data: RawData) -> dict[str, Any]:
     return {"parameters": parameters, "read_from": read_from}
 
 
-def _validated(raw_data: RawData, parameters: Mapping[str, Any]) -> DatasetParameters:
+def _validated(data: DataRevision, parameters: Mapping[str, Any]) -> DatasetParameters:
+    raw_data = data.raw_data
     if not raw_data.ready:
         raise Conflict(f"“{raw_data.name}” is not imported yet.", "Wait until its import has ended.")
     try:
         chosen = DatasetParameters.model_validate(dict(parameters))
     except ValidationError as error:
         raise Invalid(explain(error, DatasetParameters)) from error
-    unknown = [word for word in chosen.keywords if word not in raw_data.label_counts]
+    labels = data.label_counts()
+    unknown = [word for word in chosen.keywords if word not in labels]
     if unknown:
-        raise Invalid({"keywords": " ".join(_not_there(raw_data, word) for word in unknown)})
+        raise Invalid({"keywords": " ".join(_not_there(raw_data, labels, word) for word in unknown)})
     if chosen.split == "speaker" and (known := len(recipe.speakers(raw_data))) < FEWEST_SPEAKERS:
         raise Invalid(
             {
@@ -309,8 +344,22 @@ def _require_training_clips(chosen: DatasetParameters, counts: list[tuple[str, d
         raise Invalid(problems)
 
 
-def _not_there(raw_data: RawData, word: str) -> str:
-    by_letters = {label.casefold(): label for label in raw_data.label_counts}
+def noise_sources(workspace: Workspace) -> RawDataQuerySet:
+    """Raw data whose noise a dataset of the workspace can use."""
+    return RawData.objects.visible_to(workspace).ready().filter(noise_count__gt=0)
+
+
+def _noise_source(workspace: Workspace, chosen: DatasetParameters) -> RawData | None:
+    if chosen.foreign_noise is None:
+        return None
+    source = noise_sources(workspace).filter(pk=chosen.foreign_noise).first()
+    if source is None:
+        raise Invalid({"noise": "There is no such raw data with noise in your workspace. Choose another."})
+    return source
+
+
+def _not_there(raw_data: RawData, labels: Iterable[str], word: str) -> str:
+    by_letters = {label.casefold(): label for label in labels}
     near = [by_letters[match] for match in difflib.get_close_matches(word.casefold(), by_letters, n=3)]
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     return f"“{word}” is not in “{raw_data.name}”.{hint}"
@@ -347,10 +396,3 @@ def _name_is_free(name: str) -> Iterator[None]:
 
 def _taken(name: str) -> str:
     return f"The name “{name}” is taken; choose another."
-
-
-def _name_of_copy(dataset: Dataset) -> str:
-    taken = set(Dataset.objects.filter(workspace=dataset.workspace).values_list("name", flat=True))
-    endings = chain([" copy"], (f" copy {number}" for number in count(2)))
-    names = (dataset.name[: LONGEST_NAME - len(ending)] + ending for ending in endings)
-    return next(name for name in names if name not in taken)

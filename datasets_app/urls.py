@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from datasets_app import views
+from datasets_app.explorer import views as explorer
 from datasets_app.recording import views as recording
 
 app_name = "datasets"
@@ -28,6 +29,11 @@ urlpatterns = [
     path("datasets/raw/<uuid:raw_data_id>/delete", views.delete_raw_data, name="delete_raw"),
     path("datasets/raw/<uuid:raw_data_id>/new", views.new_dataset, name="new"),
     path("datasets/raw/<uuid:raw_data_id>/counts", views.label_counts, name="counts"),
+    path("datasets/raw/<uuid:raw_data_id>/clips", explorer.clips, name="clips"),
+    path("datasets/raw/<uuid:raw_data_id>/clips/edit", explorer.edit_clips, name="edit_clips"),
+    path("datasets/raw/<uuid:raw_data_id>/edits", explorer.history, name="history"),
+    path("datasets/raw/<uuid:raw_data_id>/edits/<uuid:edit_id>/undo", explorer.undo, name="undo"),
+    path("datasets/<uuid:dataset_id>/", views.dataset_page, name="detail"),
     path("datasets/<uuid:dataset_id>/rename", views.rename_dataset, name="rename"),
     path("datasets/<uuid:dataset_id>/delete", views.delete_dataset, name="delete"),
 ]

@@ -12,7 +12,9 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from datasets_app import forms, queries, services
+from datasets_app.changes import changes_since
 from datasets_app.models import RawData
+from datasets_app.revisions import DataRevision
 from edgewise.api.ranges import ranged
 from edgewise.errors import Conflict, Forbidden, Invalid, UserError
 from edgewise.jobs.services import request_cancel
@@ -27,7 +29,9 @@ show_or_send = require_http_methods(["GET", "POST"])
 @require_GET
 def dataset_list(request: HttpRequest) -> HttpResponse:
     """List raw data with the datasets made of it."""
-    return render(request, "datasets/list.html", {"headings": queries.dataset_list(workspace_of(request))})
+    headings = queries.dataset_list(workspace_of(request))
+    services.refresh_counts(dataset for raw_data in headings for dataset in raw_data.mine)  # type: ignore[attr-defined]
+    return render(request, "datasets/list.html", {"headings": headings})
 
 
 # --- raw data ---------------------------------------------------------------------------------------------------------
@@ -37,7 +41,9 @@ def dataset_list(request: HttpRequest) -> HttpResponse:
 @require_GET
 def raw_data_page(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
     """Show labels, clips and problems of raw data."""
-    return render(request, "datasets/raw.html", {"page": queries.raw_data_page(workspace_of(request), raw_data_id)})
+    page = queries.raw_data_page(workspace_of(request), raw_data_id)
+    services.refresh_counts(page.datasets)
+    return render(request, "datasets/raw.html", {"page": page})
 
 
 @signed_in
@@ -45,6 +51,7 @@ def raw_data_page(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
 def raw_data_heading(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
     """Draw one heading of the list anew."""
     row = queries.heading(workspace_of(request), raw_data_id)
+    services.refresh_counts(row.mine)  # type: ignore[attr-defined]
     return render(request, "datasets/heading.html", {"raw_data": row})
 
 
@@ -168,23 +175,48 @@ def delete_raw_data(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpRespons
 def new_dataset(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
     """Make a dataset of raw data."""
     row = _ready(request, raw_data_id)
+    workspace = workspace_of(request)
+    data = DataRevision(row, workspace)
     prefilled = services.prefill(row)
-    context: dict[str, Any] = {"raw_data": row, "words": forms.words(row), "read_from": prefilled["read_from"]}
+    read_off: dict[str, Any] = {
+        "defaults": prefilled["parameters"], "noise_sources": services.noise_sources(workspace).exclude(pk=row.pk),
+    }  # fmt: skip
+    context: dict[str, Any] = {"raw_data": row, "words": forms.words(data), "read_from": prefilled["read_from"]}
     if request.method == "GET":
         name, values = _start_from(request)
-        form = forms.dataset_form(prefilled["parameters"], values)
-        return dialog(request, "datasets/new.html", {**context, "name": name, "form": form, **_counts(row, values)})
+        form = forms.dataset_form(values, **read_off)
+        return dialog(request, "datasets/new.html", {**context, "name": name, "form": form, **_counts(data, values)})
     name, values = request.POST.get("name", ""), read(DatasetParameters, request.POST)
     try:
         dataset = services.create_dataset(
-            workspace=workspace_of(request), user=user_of(request), raw_data=row, name=name, parameters=values
+            workspace=workspace, user=user_of(request), raw_data=row, name=name, parameters=values
         )
     except UserError as error:
-        form = forms.dataset_form(prefilled["parameters"], values, error.fields)
-        context |= {"name": name, "form": form, **_counts(row, values)}
+        form = forms.dataset_form(values, **read_off, errors=error.fields)
+        context |= {"name": name, "form": form, **_counts(data, values)}
         return dialog(request, "datasets/new.html", context, error)
-    messages.success(request, f"The dataset “{dataset.name}” is ready. Train a network on it under Runs.")
+    messages.success(
+        request,
+        f"The dataset “{dataset.name}” is ready. Open it to hear examples, or train a network on it under Runs.",
+    )
     return go(request, "datasets:list")
+
+
+@signed_in
+@require_GET
+def dataset_page(request: HttpRequest, dataset_id: uuid.UUID) -> HttpResponse:
+    """Show what a dataset is made of, what it gives, and what was trained on it."""
+    dataset = queries.dataset(workspace_of(request), dataset_id)
+    services.refresh_counts([dataset])
+    context = {
+        "dataset": dataset,
+        "form": forms.dataset_form(dataset.parameters, noise_sources=filter(None, [dataset.noise_source])),
+        "bars": queries.label_bars(dataset.counts),
+        "warnings": services.warnings_about(dataset.recipe, dataset.counts),
+        "changes": changes_since(dataset, dataset),
+        "runs": queries.runs_of(dataset),
+    }
+    return render(request, "datasets/detail.html", context)
 
 
 @signed_in
@@ -192,7 +224,7 @@ def new_dataset(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
 def label_counts(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
     """Draw the labels of a dataset that is being configured, with the clips of each."""
     row = _ready(request, raw_data_id)
-    counts = _counts(row, read(DatasetParameters, request.POST))
+    counts = _counts(DataRevision(row, workspace_of(request)), read(DatasetParameters, request.POST))
     return render(request, "datasets/counts.html", {"raw_data": row, **counts})
 
 
@@ -258,13 +290,13 @@ def _start_from(request: HttpRequest) -> tuple[str, dict[str, Any]]:
     return (f"{origin.name} copy", dict(origin.parameters)) if origin else ("", {})
 
 
-def _counts(row: RawData, values: dict[str, Any]) -> dict[str, Any]:
+def _counts(data: DataRevision, values: dict[str, Any]) -> dict[str, Any]:
     """Clips of each label for these parameters, and what is wrong with them."""
     state: dict[str, Any] = {"errors": {}, "defaults": {}}
     if not values.get("keywords"):
         return {"bars": [], "warnings": [], "state": state}
     try:
-        counted = services.count_labels(row, values)
+        counted = services.count_labels(data, values)
     except Invalid as error:
         return {"bars": [], "warnings": [], "state": {**state, "errors": error.fields}}
     return {"bars": queries.label_bars(counted["labels"]), "warnings": counted["warnings"], "state": state}

@@ -12,6 +12,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from edgewise.jobs import services
+from runs_app import previews
 from workers import heartbeat, runner
 
 
@@ -33,6 +34,18 @@ def train(job_id: str) -> None:
     runner.run("train", job_id)
 
 
+@shared_task(name="edgewise.preview_examples")
+def preview_examples(job_id: str) -> None:
+    """Make training examples to be heard and seen."""
+    runner.run("preview_examples", job_id)
+
+
+@shared_task(name="edgewise.map_clips")
+def map_clips(job_id: str) -> None:
+    """Lay the clips of a run's raw data out in the plane."""
+    runner.run("map_clips", job_id)
+
+
 @shared_task(name="edgewise.build_artifact")
 def build_artifact(job_id: str) -> None:
     """Build an artifact."""
@@ -50,6 +63,7 @@ def tidy() -> None:
     """Delete what has expired."""
     Session.objects.filter(expire_date__lt=timezone.now()).delete()
     heartbeat.forget_old_workers()
+    previews.delete_old()
 
 
 worker_ready.connect(heartbeat.start)

@@ -56,6 +56,20 @@ class Dispatch:
         return len(self.labels)
 
 
+@dataclass(frozen=True)
+class Examples:
+    """The batch of one step with its sound: what a person hears of what the network gets."""
+
+    rows: IntArray
+    """Rows of the training clips (batch,)."""
+    audio: FloatArray
+    """(batch, samples), as augmented; 1 is full scale, and what is mixed may exceed it."""
+    features: FloatArray
+    """(batch, frames, features)"""
+    labels: IntArray
+    """(batch,)"""
+
+
 def changes_audio(settings: Augmentation) -> bool:
     """Whether clips are changed as audio; otherwise the features of a clip, but for masks, are the same each time."""
     return any(
@@ -88,21 +102,28 @@ class BatchSource:
 
     def batch(self, step: int) -> tuple[FloatArray, IntArray]:
         """Return features (batch, frames, features) and labels (batch,) of a step, counted from 0."""
+        if self._plain is None:
+            examples = self.examples(step)
+            return examples.features, examples.labels
+        rows, labels = self._draw(self._generator(step))
+        return self._masked(np.array(self._plain[rows]), step), labels
+
+    def examples(self, step: int) -> Examples:
+        """Return the batch of a step, counted from 0, with its sound."""
         generator = self._generator(step)
+        rows, labels = self._draw(generator)
+        audio = np.stack([self._clip(int(row), generator) for row in rows])
+        features = np.asarray(self._extract(audio), dtype=np.float32)
+        return Examples(rows, audio, self._masked(features, step), labels)
+
+    def _draw(self, generator: np.random.Generator) -> tuple[IntArray, IntArray]:
+        """Draw the rows and labels of a batch: first the labels, all as likely, then a clip of each."""
         labels = generator.integers(len(self._rows), size=self._parameters.batch_size)
-        rows = [int(self._rows[label][generator.integers(len(self._rows[label]))]) for label in labels]
-        features = self._features(rows, generator)
-        # Masks have a stream of their own: what was drawn for the audio does not change them.
-        self._mask(features, self._generator(step, stream=1))
-        return features, labels.astype(np.int32)
+        rows = [self._rows[label][generator.integers(len(self._rows[label]))] for label in labels]
+        return np.array(rows, dtype=np.int32), labels.astype(np.int32)
 
     def _generator(self, step: int, stream: int = 0) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(key=self._parameters.seed, counter=[0, 0, stream, step]))
-
-    def _features(self, rows: Sequence[int], generator: np.random.Generator) -> FloatArray:
-        if self._plain is not None:
-            return np.array(self._plain[rows])
-        return np.asarray(self._extract(np.stack([self._clip(row, generator) for row in rows])), dtype=np.float32)
 
     def dispatches(self, plan: Sequence[tuple[int, int]]) -> Generator[Dispatch, None, None]:
         """Prepare dispatches of (first step, steps) in a thread, ahead of the one that is computed."""
@@ -156,7 +177,10 @@ class BatchSource:
         spectrum[round(len(spectrum) * cutoff / highest) :] = 0
         return np.asarray(fft.irfft(spectrum, len(audio)), dtype=np.float32)
 
-    def _mask(self, features: FloatArray, generator: np.random.Generator) -> None:
+    def _masked(self, features: FloatArray, step: int) -> FloatArray:
+        """Cut random stretches of time and frequency out of each clip's features, in place."""
+        # A stream of its own: what was drawn for the audio does not change the masks.
+        generator = self._generator(step, stream=1)
         _, frames, bands = features.shape
         for clip in features:
             mean = clip.mean(axis=0)
@@ -166,6 +190,7 @@ class BatchSource:
             for _ in range(self._parameters.spec_frequency_masks):
                 begin, end = _stretch_of(bands, LARGEST_FREQUENCY_MASK, generator)
                 clip[:, begin:end] = mean[begin:end]
+        return features
 
 
 def plain_features(clips: Clips, samples: int, extract: FeatureExtractor, cache: Path | None = None) -> FloatArray:

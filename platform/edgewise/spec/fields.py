@@ -123,6 +123,7 @@ def _describe_alternatives(name: str, fields: list[FieldInfo]) -> Parameter | No
 
 def _describe(name: str, field: FieldInfo) -> Parameter:
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    choices: dict[str, str] = dict(extra.get("choices", {}))  # type: ignore[arg-type]
     required = field.is_required()
     default = None if required else field.get_default(call_default_factory=True, validated_data={})
     return Parameter(
@@ -132,11 +133,11 @@ def _describe(name: str, field: FieldInfo) -> Parameter:
         group=str(extra.get("group", "")),
         unit=str(extra.get("unit", "")),
         advanced=bool(extra.get("advanced", False)),
-        choices=dict(extra.get("choices", {})),  # type: ignore[arg-type]
+        choices=choices,
         default=default,
         minimum=_bound(field, annotated_types.Ge, "ge"),
         maximum=_bound(field, annotated_types.Le, "le"),
-        type=_type(field.annotation),
+        type="choice" if choices else _type(field.annotation),
         required=required,
     )
 

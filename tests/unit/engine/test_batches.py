@@ -75,6 +75,19 @@ def test_a_failure_in_the_thread_reaches_the_caller(data: TrainingData, monkeypa
         next(used.dispatches([(0, 1)]))
 
 
+@pytest.mark.parametrize("masks", [0, 2])
+def test_examples_are_the_batch_with_its_sound(data: TrainingData, masks: int) -> None:
+    used = source(data, spec_time_masks=masks, spec_frequency_masks=masks)
+    examples = used.examples(7)
+    features, labels = used.batch(7)
+    assert np.array_equal(examples.features, features)
+    assert np.array_equal(examples.labels, labels)
+    assert np.array_equal(data.train.label[examples.rows], labels)
+    assert examples.audio.shape == (len(labels), data.clip_samples)
+    heard = FeatureExtractor(run_parameters().preprocessing)(examples.audio)
+    assert np.array_equal(heard, features) == (masks == 0)
+
+
 def test_rare_labels_weigh_as_much_as_frequent_ones(data: TrainingData) -> None:
     words = data.train.label != 2
     rare = data.train.select([*np.flatnonzero(words), np.flatnonzero(~words)[0]])
