@@ -137,7 +137,7 @@ def _describe(name: str, field: FieldInfo) -> Parameter:
         default=default,
         minimum=_bound(field, annotated_types.Ge, "ge"),
         maximum=_bound(field, annotated_types.Le, "le"),
-        type="choice" if choices else _type(field.annotation),
+        type="choice" if choices and get_origin(field.annotation) is not list else _type(field.annotation),
         required=required,
     )
 
