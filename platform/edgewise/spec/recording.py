@@ -18,6 +18,7 @@ class RecordingParameters(BaseModel):
 
     words: Labels = parameter(
         title="Words",
+        group="Recording",
         min_length=1,
         max_length=100,
         help="The words or short phrases to record. More can be added later. Record other words, too: they become "
@@ -26,6 +27,7 @@ class RecordingParameters(BaseModel):
     clip_duration_ms: int = parameter(
         1000,
         title="Clip duration",
+        group="Recording",
         unit="ms",
         ge=250,
         le=10000,
@@ -34,6 +36,7 @@ class RecordingParameters(BaseModel):
     clips_per_word: int = parameter(
         50,
         title="Clips per word",
+        group="Recording",
         ge=1,
         le=5000,
         help="How many clips of each word you mean to record; the page counts towards it.",

@@ -79,16 +79,38 @@ class SynthesisParameters(BaseModel):
         help="14 voices of women and 54 of men, each in every accent that is chosen.",
     )
     slowest: int = parameter(
-        120, title="Slowest", group="Voices", unit="words/min", ge=80, le=400, help="Speed is drawn from here …"
+        120,
+        title="Slowest",
+        group="Voices",
+        unit="words/min",
+        ge=80,
+        le=400,
+        help="The speed of each clip is drawn from here to the fastest.",
     )
     fastest: int = parameter(
-        210, title="Fastest", group="Voices", unit="words/min", ge=80, le=400, help="… to here, for each clip."
+        210,
+        title="Fastest",
+        group="Voices",
+        unit="words/min",
+        ge=80,
+        le=400,
+        help="The speed of each clip is drawn from the slowest to here.",
     )
     lowest_pitch: int = parameter(
-        25, title="Lowest pitch", group="Voices", ge=0, le=99, help="Pitch is drawn from here …; 50 is the voice's own."
+        25,
+        title="Lowest pitch",
+        group="Voices",
+        ge=0,
+        le=99,
+        help="The pitch of each clip is drawn from here to the highest; 50 is the voice's own.",
     )
     highest_pitch: int = parameter(
-        75, title="Highest pitch", group="Voices", ge=0, le=99, help="… to here, for each clip; 50 is the voice's own."
+        75,
+        title="Highest pitch",
+        group="Voices",
+        ge=0,
+        le=99,
+        help="The pitch of each clip is drawn from the lowest to here; 50 is the voice's own.",
     )
     seed: int = parameter(
         0,
