@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import threading
+import uuid
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.test import Client
 from rest_framework.test import APIClient
 
 from datasets_app import services as datasets
@@ -300,3 +302,38 @@ def test_a_job_that_failed_is_done_again(recording: RawData, say: Say) -> None:
     RawDataImport.objects.filter(raw_data=recording).update(state=State.FAILED)
     services.finish(RawData.objects.select_related("import_job").get(pk=recording.pk))
     assert RawDataImport.objects.get(raw_data=recording).state == State.QUEUED
+
+
+# --- pages ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def browser(alice: User) -> Client:
+    client = Client(headers={"host": "localhost"})
+    client.force_login(alice)
+    return client
+
+
+def test_pages_of_a_recording_lead_back_to_the_microphone(browser: Client, recording: RawData, say: Say) -> None:
+    record = f"/datasets/raw/{recording.pk}/record"
+    for address in ("/datasets/", f"/datasets/raw/{recording.pk}/"):
+        page = browser.get(address).content.decode()
+        assert f'href="{record}"' in page
+        assert f"/datasets/raw/{recording.pk}/new" not in page, "no dataset without clips"
+    say()
+    assert "1 take so far" in browser.get("/datasets/").content.decode()
+    assert "1 of 50" in browser.get(record).content.decode()
+
+
+def test_words_are_begun_added_and_finished_by_forms(browser: Client, recording: RawData, say: Say) -> None:
+    begun = browser.post("/datasets/record", {"name": "Second", "words": "a, good night", "clip_duration_ms": "800"})
+    assert begun["Location"].endswith("/record")
+    refused = browser.post("/datasets/record", {"name": "Third", "words": "a/b", "clip_duration_ms": "5"})
+    assert (refused.status_code, refused.context["error"].fields.keys()) == (400, {"words", "clip_duration_ms"})
+    record = f"/datasets/raw/{recording.pk}/record"
+    assert browser.post(f"{record}/words", {"words": "kettle"}).status_code == 302
+    assert b"kettle" in browser.get(record).content
+    assert b"Nothing new was recorded" in browser.post(f"{record}/finish").content
+    say()
+    assert browser.post(f"{record}/finish")["Location"] == "/datasets/"
+    assert browser.get(f"/datasets/raw/{uuid.uuid4()}/record").status_code == 404
