@@ -232,7 +232,8 @@ class ClipRecorder extends HTMLElement {
     for (let attempt = 1; !answer; attempt += 1) {
       try {
         answer = await this.request("POST", this.getAttribute("takes"), { body: form, headers });
-        if (answer.status >= 500 && attempt < TRIES) answer = null;
+        // 409 also says that the server is still at the first of two requests with one key.
+        if ((answer.status >= 500 || answer.status === 409) && attempt < TRIES) answer = null;
       } catch {
         this.say("trouble", "The server cannot be reached. Takes stay on this page and are sent when it answers; do not close the page.");
       }
