@@ -9,7 +9,7 @@ from django.core.files.storage import default_storage
 from django.db.models import QuerySet
 from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -21,6 +21,8 @@ from datasets_app.changes import changes_since
 from datasets_app.explorer.api import EditResource
 from datasets_app.explorer.filters import ClipFilter, explored, flags_of, with_flags
 from datasets_app.models import Clip, Dataset, FileProblem, RawData
+from datasets_app.recording.api import TakeResource
+from datasets_app.recording.services import begin_recording
 from datasets_app.revisions import DataRevision
 from datasets_app.tus import UploadResource
 from edgewise.api.authentication import user_of, workspace_of
@@ -30,6 +32,8 @@ from edgewise.api.ranges import ranged
 from edgewise.errors import Forbidden, Invalid, NotFound
 from edgewise.jobs.presentation import snapshot
 from edgewise.jobs.services import request_cancel
+from edgewise.spec.recording import RecordingParameters
+from edgewise.spec.synthesis import SynthesisParameters
 from edgewise.wav import wav_header
 
 LONGEST_STRETCH_SECONDS = 120
@@ -55,21 +59,24 @@ class RawDataSerializer(serializers.ModelSerializer[RawData]):
         return snapshot(raw_data.import_job)
 
 
-class SynthesisSerializer(serializers.Serializer[Any]):
-    """What shall be spoken."""
+@extend_schema_field(SynthesisParameters.model_json_schema())
+class SynthesisField(serializers.DictField):
+    """What shall be spoken; the service checks it."""
 
-    keywords = serializers.ListField(child=serializers.CharField())
-    clips_per_word = serializers.IntegerField(default=services.CLIPS_PER_WORD)
-    seed = serializers.IntegerField(default=0, min_value=0)
+
+@extend_schema_field(RecordingParameters.model_json_schema())
+class RecordingField(serializers.DictField):
+    """What shall be recorded; the service checks it."""
 
 
 class NewRawDataSerializer(serializers.Serializer[Any]):
-    """An archive (multipart or uploaded before), words to synthesize, or an administrator's path or address."""
+    """One of: an archive (multipart or uploaded before), words to speak or record, an administrator's path or address."""
 
     name = serializers.CharField(required=False, default="", allow_blank=True)
     file = serializers.FileField(required=False, allow_empty_file=True)
     upload = serializers.UUIDField(required=False, help_text="A complete upload.")
-    synthesize = SynthesisSerializer(required=False)
+    synthesize = SynthesisField(required=False)
+    record = RecordingField(required=False)
     location = serializers.CharField(required=False)
 
 
@@ -118,7 +125,10 @@ class RawDataResource(
     @extend_schema(request=NewRawDataSerializer, responses={201: RawDataSerializer})
     @idempotent
     def create(self, request: Request) -> Response:
-        """Queue the import of an archive, of words to synthesize, or of a path or address on the server."""
+        """Queue the import of an archive, of words to synthesize, or of a path or address on the server.
+
+        Raw data that is recorded begins without clips; `…/takes` adds them.
+        """
         wanted = NewRawDataSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         row = _begin(request, wanted.validated_data)
@@ -296,10 +306,13 @@ class DatasetResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMix
 
 
 def _begin(request: Request, wanted: dict[str, Any]) -> RawData:
-    given = [name for name in ("file", "upload", "synthesize", "location") if name in wanted]
+    given = [name for name in ("file", "upload", "synthesize", "record", "location") if name in wanted]
     if len(given) != 1:
         raise Invalid(
-            {"file": "Send one of: an archive as `file`, a complete `upload`, words to `synthesize`, or a `location`."}
+            {
+                "file": "Send one of: an archive as `file`, a complete `upload`, words to `synthesize` or `record`, "
+                "or a `location`."
+            }
         )
     common: dict[str, Any] = {"workspace": workspace_of(request), "user": user_of(request)}
     if "file" in wanted:
@@ -309,7 +322,9 @@ def _begin(request: Request, wanted: dict[str, Any]) -> RawData:
         upload = queries.upload(common["workspace"], wanted["upload"])
         return uploads.import_upload(upload, wanted["name"] or upload.name or PurePath(upload.file_name).stem)
     if "synthesize" in wanted:
-        return services.synthesize(**common, name=wanted["name"], **wanted["synthesize"])
+        return services.synthesize(**common, name=wanted["name"], parameters=wanted["synthesize"])
+    if "record" in wanted:
+        return begin_recording(**common, name=wanted["name"], parameters=wanted["record"])
     return services.import_speech_commands(**common, location=wanted["location"])
 
 
@@ -331,6 +346,7 @@ def _number(request: Request, name: str, default: int, largest: int) -> int:
 router = SimpleRouter(trailing_slash=False)
 router.register("raw-data", RawDataResource, basename="raw-data")
 router.register(rf"raw-data/(?P<raw_data>{UUID})/clips", ClipResource, basename="clip")
+router.register(rf"raw-data/(?P<raw_data>{UUID})/takes", TakeResource, basename="take")
 router.register(rf"raw-data/(?P<raw_data>{UUID})/edits", EditResource, basename="edit")
 router.register("datasets", DatasetResource, basename="dataset")
 router.register("uploads", UploadResource, basename="upload")

@@ -6,10 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from django.http import QueryDict
+
 from datasets_app.models import RawData
 from datasets_app.revisions import DataRevision
 from edgewise.spec.dataset import DatasetParameters
-from edgewise.web.forms import ParameterForm
+from edgewise.spec.synthesis import SynthesisParameters
+from edgewise.spec.words import split_words
+from edgewise.web.forms import ParameterForm, read
 
 TRY_KEYWORDS = "up, down, left, right, stop"
 
@@ -35,6 +39,13 @@ def words(data: DataRevision) -> list[tuple[str, int]]:
     return [(label, sum(splits.values())) for label, splits in data.label_counts().items()]
 
 
-def split_words(text: str) -> list[str]:
-    """Take words that were typed with commas or spaces between them."""
-    return [word for word in text.replace(",", " ").split() if word]
+def read_synthesis(posted: QueryDict) -> dict[str, Any]:
+    """Take the parameters of a synthesis from its form; near misses are left out until the form has shown them."""
+    hidden = [] if "near_misses_shown" in posted else ["near_misses"]
+    values = read(SynthesisParameters, posted, without=["keywords", *hidden])
+    return {**values, "keywords": split_words(posted.get("keywords", ""))}
+
+
+def synthesis_form(values: Mapping[str, Any], errors: Mapping[str, str] | None = None) -> ParameterForm:
+    """Make the form of a synthesis; its keywords are one text."""
+    return ParameterForm(SynthesisParameters, values, errors=errors, without=["keywords", "near_misses"])

@@ -11,7 +11,7 @@ from django.core.files.storage import default_storage
 from django.db import models
 from django.db.models import Q
 
-from edgewise.accounts.models import Workspace, WorkspaceRow
+from edgewise.accounts.models import User, Workspace, WorkspaceRow
 from edgewise.ids import new_id
 from edgewise.jobs.models import Job, Queue, State
 from edgewise.spec.dataset import DatasetParameters
@@ -46,6 +46,9 @@ class RawData(WorkspaceRow):
     shared = models.BooleanField(default=False, help_text="Every workspace sees it.")
     pack = models.CharField(max_length=200, blank=True, help_text="Name in the store: raw/<sha256>.pcm.")
     pack_sha256 = models.CharField(max_length=64, blank=True)
+    earlier_packs = models.JSONField(
+        default=list, help_text="Names of packs from before clips were added: runs that heard them still read them."
+    )
     clip_count = models.PositiveIntegerField(default=0)
     noise_count = models.PositiveIntegerField(default=0)
     problem_count = models.PositiveIntegerField(default=0)
@@ -81,10 +84,11 @@ class Source(models.TextChoices):
     PATH = "path"
     URL = "url"
     SYNTHESIS = "synthesis"
+    MICROPHONE = "microphone"
 
 
 class RawDataImport(Job):
-    """The job that fills raw data: from an archive, a folder, an address, or by speaking."""
+    """The job that fills raw data: from an archive, a folder, an address, takes of a microphone, or by speaking."""
 
     KIND = "import_raw_data"
     QUEUE = Queue.LIGHT
@@ -92,7 +96,23 @@ class RawDataImport(Job):
     raw_data = models.OneToOneField(RawData, on_delete=models.CASCADE, related_name="import_job")
     source = models.CharField(max_length=10, choices=Source.choices)
     location = models.CharField(max_length=1000, blank=True, help_text="Name in the store, path, or address.")
-    options = models.JSONField(default=dict, help_text="Of a synthesis: keywords, clips per word, seed.")
+    options = models.JSONField(default=dict, help_text="SynthesisParameters or RecordingParameters.")
+
+    class Meta(Job.Meta):
+        pass
+
+
+class SpeechPreview(Job):
+    """The job that lets people hear what a synthesis would sound like, before thousands of clips are spoken."""
+
+    KIND = "preview_speech"
+    QUEUE = Queue.LIGHT
+
+    parameters = models.JSONField(help_text="SynthesisParameters.")
+    near_misses = models.JSONField(default=list, help_text="Labels that would be spoken as near misses.")
+    text = models.CharField(max_length=100, blank=True, help_text="What the example says.")
+    voice = models.CharField(max_length=100, blank=True, help_text="The voice that says it, for people.")
+    wav = models.BinaryField(blank=True, help_text="The example; it goes with the row, a few seconds at most.")
 
     class Meta(Job.Meta):
         pass
@@ -168,6 +188,44 @@ class Clip(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def seconds(self) -> float:
+        """Duration."""
+        return self.length / self.sample_rate
+
+
+class Take(models.Model):
+    """A clip that was recorded and kept, in a file of its own until it becomes a `Clip` with the same id."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    raw_data = models.ForeignKey(RawData, on_delete=models.CASCADE, related_name="takes")
+    kind = models.CharField(max_length=5, choices=ClipKind.choices, default=ClipKind.WORD)
+    label = models.CharField(max_length=100)
+    speaker = models.CharField(max_length=100, blank=True)
+    length = models.PositiveBigIntegerField(help_text="Samples.")
+    sample_rate = models.PositiveIntegerField()
+    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        # Ids are UUIDv7: in the order of recording.
+        ordering = ["id"]
+        indexes = [models.Index(fields=["raw_data", "kind", "label"])]
+
+    def __str__(self) -> str:
+        return self.clip_name
+
+    @property
+    def file_name(self) -> str:
+        """Name of its wav in the store."""
+        return f"takes/{self.raw_data_id}/{self.pk}.wav"
+
+    @property
+    def clip_name(self) -> str:
+        """Path that it has as a clip, in the layout of Speech Commands: it tells label and speaker."""
+        speaker = f"{self.speaker}_nohash_" if self.speaker else ""
+        return f"{self.label}/{speaker}{self.pk}.wav"
 
     @property
     def seconds(self) -> float:

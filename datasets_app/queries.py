@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Count, Prefetch
 
 from datasets_app.explorer.queries import Histogram, histograms
-from datasets_app.models import Dataset, FileProblem, RawData, RawDataQuerySet, Split, Upload
+from datasets_app.models import Dataset, FileProblem, RawData, RawDataQuerySet, SpeechPreview, Split, Upload
 from datasets_app.revisions import DataRevision
 from edgewise.accounts.models import Workspace
 from edgewise.jobs.models import LogLine
@@ -75,6 +75,11 @@ def upload(workspace: Workspace, upload_id: object) -> Upload:
     return one(Upload.objects.filter(workspace=workspace, pk=as_id(upload_id)), "upload")
 
 
+def speech_preview(workspace: Workspace, preview_id: uuid.UUID) -> SpeechPreview:
+    """An example of a synthesis."""
+    return one(SpeechPreview.objects.filter(workspace=workspace, pk=preview_id), "example")
+
+
 def raw_data_page(workspace: Workspace, raw_data_id: uuid.UUID) -> RawDataPage:
     """Labels, problems and datasets of raw data."""
     row = heading(workspace, raw_data_id)
@@ -111,5 +116,6 @@ def _with_datasets(workspace: Workspace) -> RawDataQuerySet:
     return (
         RawData.objects.visible_to(workspace)
         .select_related("import_job")
+        .annotate(waiting_takes=Count("takes"))
         .prefetch_related(Prefetch("datasets", queryset=mine, to_attr="mine"))
     )

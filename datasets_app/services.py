@@ -17,7 +17,16 @@ from django.db.models import Max
 from pydantic import ValidationError
 
 from datasets_app import recipe
-from datasets_app.models import ClipEdit, Dataset, Origin, RawData, RawDataImport, RawDataQuerySet, Source
+from datasets_app.models import (
+    ClipEdit,
+    Dataset,
+    Origin,
+    RawData,
+    RawDataImport,
+    RawDataQuerySet,
+    Source,
+    SpeechPreview,
+)
 from datasets_app.revisions import DataRevision, newest_revision
 from edgewise.accounts.models import User, Workspace
 from edgewise.errors import Conflict, Forbidden, Invalid, Problems, TooLarge, UserError
@@ -26,9 +35,9 @@ from edgewise.jobs import services as jobs
 from edgewise.jobs.models import ACTIVE, State
 from edgewise.spec.dataset import SPLITS, UNKNOWN, DatasetParameters
 from edgewise.spec.fields import explain
+from edgewise.spec.synthesis import SynthesisParameters
 
 SPEECH_COMMANDS = "SpeechCommands v2"
-CLIPS_PER_WORD = 250
 FEW_CLIPS = 50
 LONGEST_NAME = 100
 MOST_LISTED = 20
@@ -124,24 +133,40 @@ def import_speech_commands(*, workspace: Workspace, user: User, location: str) -
     return earlier
 
 
-def synthesize(
-    *, workspace: Workspace, user: User, name: str, keywords: list[str], clips_per_word: int = CLIPS_PER_WORD,
-    seed: int = 0,
-) -> RawData:  # fmt: skip
-    """Queue the speaking of keywords, of other words, and of noise."""
-    problems: dict[str, str] = {}
-    words = [word.strip().lower() for word in keywords if word.strip()]
-    if not 1 <= len(words) <= 100 or len(set(words)) < len(words):
-        problems["keywords"] = "Give from 1 to 100 different words to speak."
-    elif bad := [word for word in words if not all(sign.isalnum() or sign in "_'-" for sign in word)]:
-        problems["keywords"] = f"{', '.join(bad)}: use letters, digits, _ and - only."
-    if not 10 <= clips_per_word <= 5000:
-        problems["clips_per_word"] = "Speak each word from 10 to 5,000 times."
-    if problems:
-        raise Invalid(problems)
+def synthesize(*, workspace: Workspace, user: User, name: str, parameters: Mapping[str, Any]) -> RawData:
+    """Queue the speaking of keywords, of other words, of near misses, and of noise.
+
+    Raises:
+        Invalid: a parameter is wrong, or the name is missing or taken.
+        QueueFull: too many jobs wait already.
+    """
+    chosen = _checked_synthesis(parameters)
     name = _checked_name(RawData, workspace, name)
-    options = {"keywords": words, "clips_per_word": clips_per_word, "seed": seed}
-    return _begin_import(workspace, user, name, Origin.SYNTHETIC, Source.SYNTHESIS, options=options)
+    return _begin_import(
+        workspace, user, name, Origin.SYNTHETIC, Source.SYNTHESIS, options=chosen.model_dump(exclude_none=True)
+    )
+
+
+def preview_speech(*, workspace: Workspace, user: User, parameters: Mapping[str, Any]) -> SpeechPreview:
+    """Queue an example of a synthesis, in place of the user's earlier one.
+
+    Raises:
+        Invalid: a parameter is wrong.
+        QueueFull: too many jobs wait already.
+    """
+    chosen = _checked_synthesis(parameters)
+    with transaction.atomic():
+        SpeechPreview.objects.filter(created_by=user).delete()
+        preview = SpeechPreview.objects.create(workspace=workspace, created_by=user, parameters=chosen.model_dump())
+        jobs.enqueue(preview)
+    return preview
+
+
+def _checked_synthesis(parameters: Mapping[str, Any]) -> SynthesisParameters:
+    try:
+        return SynthesisParameters.model_validate(dict(parameters))
+    except ValidationError as error:
+        raise Invalid(explain(error, SynthesisParameters)) from error
 
 
 def delete_raw_data(raw_data: RawData) -> None:
@@ -159,24 +184,41 @@ def delete_raw_data(raw_data: RawData) -> None:
         job = raw_data.import_job
         if job.active:
             raise Conflict(f"“{raw_data.name}” is being imported.", "Cancel the import first.")
+        earlier = [*raw_data.earlier_packs, *(take.file_name for take in raw_data.takes.all())]
         raw_data.delete()
     if raw_data.pack and not RawData.objects.filter(pack=raw_data.pack).exists():
         default_storage.delete(raw_data.pack)
+    for name in earlier:
+        default_storage.delete(name)
     if job.source == Source.UPLOAD:
         default_storage.delete(job.location)
+
+
+def make_raw_data(
+    *, workspace: Workspace, user: User, name: str, origin: Origin, source: Source, shared: bool = False, **job: Any
+) -> RawData:
+    """Make raw data without clips, and the row of the job that fills it; `job` are fields of that row.
+
+    Raises:
+        Invalid: the name is missing or taken.
+    """
+    name = _checked_name(RawData, workspace, name)
+    with transaction.atomic(), _name_is_free(name):
+        raw_data = RawData.objects.create(workspace=workspace, created_by=user, name=name, origin=origin, shared=shared)
+        RawDataImport.objects.create(workspace=workspace, created_by=user, raw_data=raw_data, source=source, **job)
+    return raw_data
 
 
 def _begin_import(
     workspace: Workspace, user: User | None, name: str, origin: Origin, source: Source, *, location: str = "",
     options: dict[str, Any] | None = None, shared: bool = False,
 ) -> RawData:  # fmt: skip
-    with transaction.atomic(), _name_is_free(name):
-        raw_data = RawData.objects.create(workspace=workspace, created_by=user, name=name, origin=origin, shared=shared)
-        job = RawDataImport.objects.create(
-            workspace=workspace, created_by=user, raw_data=raw_data, source=source, location=location,
+    with transaction.atomic():
+        raw_data = make_raw_data(
+            workspace=workspace, user=user, name=name, origin=origin, source=source, shared=shared, location=location,
             options=options or {}, progress_unit="files",
         )  # fmt: skip
-        jobs.enqueue(job)
+        jobs.enqueue(raw_data.import_job)
     return raw_data
 
 
@@ -289,13 +331,16 @@ def prefill(raw_data: RawData) -> dict[str, Any]:
     """Read the defaults off the data: `parameters`, and in `read_from` a sentence for each that says from what."""
     rate = min(max(raw_data.sample_rate, 8000), 48000)
     duration = min(max(round(raw_data.median_milliseconds / 50) * 50, 250), 10000)
-    return {
-        "parameters": {"sample_rate": rate, "clip_duration_ms": duration},
-        "read_from": {
-            "sample_rate": f"Most clips have {raw_data.sample_rate:,} Hz.",
-            "clip_duration_ms": f"The median clip lasts {raw_data.median_milliseconds:,} ms.",
-        },
+    parameters: dict[str, Any] = {"sample_rate": rate, "clip_duration_ms": duration}
+    read_from = {
+        "sample_rate": f"Most clips have {raw_data.sample_rate:,} Hz.",
+        "clip_duration_ms": f"The median clip lasts {raw_data.median_milliseconds:,} ms.",
     }
+    # Recorded clips are divided by clip, for the first of them come from one person; uploads bring a division.
+    if raw_data.origin == Origin.RECORDED and (people := len(recipe.speakers(raw_data))) >= FEWEST_SPEAKERS:
+        parameters["split"] = "speaker"
+        read_from["split"] = f"{people} people were recorded: each is heard in one part only."
+    return {"parameters": parameters, "read_from": read_from}
 
 
 def _validated(data: DataRevision, parameters: Mapping[str, Any]) -> DatasetParameters:

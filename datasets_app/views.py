@@ -15,6 +15,7 @@ from datasets_app import forms, queries, services, uploads
 from datasets_app.changes import changes_since
 from datasets_app.models import RawData
 from datasets_app.revisions import DataRevision
+from edgewise.api.ranges import ranged
 from edgewise.errors import Conflict, Forbidden, Invalid, UserError
 from edgewise.jobs.services import request_cancel
 from edgewise.spec.dataset import DatasetParameters
@@ -83,20 +84,49 @@ def upload(request: HttpRequest) -> HttpResponse:
 @show_or_send
 def synthesize(request: HttpRequest) -> HttpResponse:
     """Let the machine speak words."""
-    context = {
+    context: dict[str, Any] = {
         "name": request.POST.get("name", "Synthetic speech"),
         "keywords": request.POST.get("keywords", forms.TRY_KEYWORDS),
     }
     if request.method == "GET":
-        return dialog(request, "datasets/synthesize.html", context)
+        return dialog(request, "datasets/synthesize.html", {**context, "form": forms.synthesis_form({})})
+    values = forms.read_synthesis(request.POST)
     try:
         row = services.synthesize(
-            workspace=workspace_of(request), user=user_of(request), name=context["name"],
-            keywords=forms.split_words(context["keywords"]),
-        )  # fmt: skip
+            workspace=workspace_of(request), user=user_of(request), name=context["name"], parameters=values
+        )
     except UserError as error:
+        context |= {"form": forms.synthesis_form(values, error.fields), "near_misses": values.get("near_misses")}
         return dialog(request, "datasets/synthesize.html", context, error)
     return _started(request, row)
+
+
+@signed_in
+@require_POST
+def preview_speech(request: HttpRequest) -> HttpResponse:
+    """Ask a worker for an example of what the form describes, and for its near misses."""
+    # Found anew: the keywords may be others since they were shown.
+    values = {**forms.read_synthesis(request.POST), "near_misses": None}
+    try:
+        preview = services.preview_speech(workspace=workspace_of(request), user=user_of(request), parameters=values)
+    except UserError as error:
+        return render(request, "datasets/speech_preview.html", {"error": error}, status=error.status)
+    return render(request, "datasets/speech_preview.html", {"preview": preview})
+
+
+@signed_in
+@require_GET
+def speech_preview(request: HttpRequest, preview_id: uuid.UUID) -> HttpResponse:
+    """Draw the example anew."""
+    preview = queries.speech_preview(workspace_of(request), preview_id)
+    return render(request, "datasets/speech_preview.html", {"preview": preview, "near_misses": preview.near_misses})
+
+
+@signed_in
+@require_GET
+def speech_preview_audio(request: HttpRequest, preview_id: uuid.UUID) -> HttpResponse:
+    """Play the example."""
+    return ranged(request, bytes(queries.speech_preview(workspace_of(request), preview_id).wav), "audio/wav")
 
 
 @signed_in

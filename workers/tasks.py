@@ -23,6 +23,12 @@ def import_raw_data(job_id: str) -> None:
     runner.run("import_raw_data", job_id)
 
 
+@shared_task(name="edgewise.preview_speech")
+def preview_speech(job_id: str) -> None:
+    """Speak an example."""
+    runner.run("preview_speech", job_id)
+
+
 @shared_task(name="edgewise.train")
 def train(job_id: str) -> None:
     """Train and evaluate a run."""

@@ -19,11 +19,13 @@ import django
 if __name__ == "__main__":
     django.setup()
 
+from django.core.files.base import ContentFile
 from django.utils import timezone
 
 from datasets_app.models import Clip, Dataset, FileProblem, Origin, RawData, RawDataImport, Source, Split
+from datasets_app.recording.services import add_take, begin_recording
 from deploy_app.models import Artifact
-from edgewise.accounts.models import User
+from edgewise.accounts.models import User, Workspace
 from edgewise.accounts.services import create_token, give_personal_workspace
 from edgewise.jobs.models import LogLine, State
 from edgewise.spec.dataset import DatasetParameters
@@ -50,6 +52,7 @@ class World:
     operator: str
     workspace: str
     raw_data: str
+    recording: str
     dataset: str
     examples: str
     project: str
@@ -70,6 +73,9 @@ class World:
             "dataset": f"/datasets/{self.dataset}/",
             "examples": f"/datasets/{self.dataset}/?preview={self.examples}",
             "new dataset without scripts": f"/datasets/raw/{self.raw_data}/new",
+            "synthesize without scripts": "/datasets/synthesize",
+            "begin recording without scripts": "/datasets/record",
+            "record": f"/datasets/raw/{self.recording}/record",
             "runs": "/runs/",
             "new run": f"/runs/new?project={self.project}",
             "configuration": f"{finished}/configuration",
@@ -98,6 +104,7 @@ def build_world() -> World:
     FileProblem.objects.create(
         raw_data=raw_data, name="up/0a.wav", code="broken", reason="It ends too soon.", remedy="Record it again."
     )
+    recording = _recording(workspace, reader)
     _raw_data(owned, "Half imported", State.RUNNING)
     _raw_data(owned, "Not audio", State.FAILED)
     dataset = _dataset(owned, raw_data)
@@ -115,6 +122,7 @@ def build_world() -> World:
     rows = (
         workspace,
         raw_data,
+        recording,
         dataset,
         preview,
         project,
@@ -150,6 +158,16 @@ def _raw_data(owned: dict[str, Any], name: str, state: State, **fields: Any) -> 
         progress_unit="clips", **_times(state),
     )  # fmt: skip
     return row
+
+
+def _recording(workspace: Workspace, user: User) -> RawData:
+    """Two takes that wait, and a word of which there is none."""
+    parameters = {"words": ["light on", "kettle"], "clips_per_word": 2}
+    raw_data = begin_recording(workspace=workspace, user=user, name="Recorded words", parameters=parameters)
+    for _ in range(2):
+        content = wav_header(16000, 16000) + bytes(32000)
+        add_take(raw_data=raw_data, user=user, file=ContentFile(content), label="light on", speaker="Rita")
+    return raw_data
 
 
 def _dataset(owned: dict[str, Any], raw_data: RawData) -> Dataset:
