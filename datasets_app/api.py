@@ -18,6 +18,7 @@ from rest_framework.routers import SimpleRouter
 from datasets_app import services
 from datasets_app.explorer.api import EditResource
 from datasets_app.explorer.filters import ClipFilter, explored, flags_of
+from datasets_app.findings.api import FindingResource
 from datasets_app.models import Clip, Dataset, FileProblem, RawData
 from datasets_app.revisions import DataRevision
 from edgewise.api.authentication import user_of, workspace_of
@@ -287,5 +288,6 @@ router = SimpleRouter(trailing_slash=False)
 router.register("raw-data", RawDataResource, basename="raw-data")
 router.register(rf"raw-data/(?P<raw_data>{UUID})/clips", ClipResource, basename="clip")
 router.register(rf"raw-data/(?P<raw_data>{UUID})/edits", EditResource, basename="edit")
+router.register(rf"raw-data/(?P<raw_data>{UUID})/findings", FindingResource, basename="finding")
 router.register("datasets", DatasetResource, basename="dataset")
 urlpatterns = router.urls

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Prefetch
 
 from datasets_app.explorer.queries import Histogram, histograms
+from datasets_app.findings.queries import Noticed, noticed
 from datasets_app.models import Dataset, FileProblem, RawData, RawDataQuerySet, Split
 from datasets_app.revisions import DataRevision
 from edgewise.accounts.models import Workspace
@@ -36,6 +37,7 @@ class RawDataPage:
     raw_data: RawData
     bars: list[LabelBar]
     histograms: list[Histogram]
+    noticed: list[Noticed]
     totals: dict[str, int]
     problems: list[FileProblem]
     datasets: list[Dataset]
@@ -71,6 +73,7 @@ def raw_data_page(workspace: Workspace, raw_data_id: uuid.UUID) -> RawDataPage:
         raw_data=row,
         bars=bars,
         histograms=histograms(data),
+        noticed=noticed(data),
         totals={split: sum(bar.counts.get(split, 0) for bar in bars) for split in Split.values},
         problems=list(row.problems.all()[:PROBLEMS_SHOWN]),
         datasets=row.mine,  # type: ignore[attr-defined]

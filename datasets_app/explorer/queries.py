@@ -60,6 +60,7 @@ def clip_page(
     if anchor:
         rows = rows.filter(_beyond(key, *anchor, upwards=smaller_first))
     direction = "" if smaller_first else "-"
+    rows = rows.prefetch_related("findings__other")
     found = list(rows.order_by(f"{direction}{key}", f"{direction}pk")[: CLIPS_ON_A_PAGE + 1])
     has_more = len(found) > CLIPS_ON_A_PAGE
     clips = found[:CLIPS_ON_A_PAGE]
