@@ -28,5 +28,5 @@ def exclude(request: HttpRequest, raw_data_id: uuid.UUID, code: str) -> HttpResp
     except Conflict as error:
         messages.info(request, f"{error.reason} {error.remedy}")
         return go(request, "datasets:raw", raw_data_id)
-    query = urlencode({"finding": code, "done": edit.pk})
+    query = urlencode({"finding": code, "done": str(edit.pk)})
     return HttpResponseRedirect(f"{reverse('datasets:clips', args=[raw_data_id])}?{query}")

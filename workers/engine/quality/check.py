@@ -116,11 +116,11 @@ def _look(recordings: _Recordings, report: Callable[[int], None], stop: Callable
 
 
 def _wrong_labels(clips: Sequence[IngestedClip], look: _Look, stop: Callable[[], None]) -> Iterator[Finding]:
-    rows = np.flatnonzero(look.audible)
+    rows = [row for row, is_audible in enumerate(look.audible) if is_audible]
     labels = [clips[row].label for row in rows]
     for suspicion in suspected_labels(look.signatures.word[rows], labels, stop):
         yield Finding(
-            FindingCode.WRONG_LABEL, int(rows[suspicion.row]), suggestion=suspicion.suggestion, score=suspicion.doubt
+            FindingCode.WRONG_LABEL, rows[suspicion.row], suggestion=suspicion.suggestion, score=suspicion.doubt
         )
 
 

@@ -21,9 +21,7 @@ from workers.engine.audio import Int16Array
 from workers.engine.quality.signatures import Float32Array, heard
 
 NEIGHBOURS = 8
-RADIUS = 5.0
-"""Largest distance between the alignments of two copies."""
-CLOSER = 0.7
+CLOSER = 0.65
 """A copy is much nearer than the last of the neighbours, where another take is about as near as all of them."""
 APPROXIMATION = 0.5
 """Neighbours may be missed that are not nearer than those found by this share; it saves most of the search."""
@@ -86,9 +84,9 @@ def _neighbours(alignments: Float32Array, stop: Callable[[], None]) -> set[tuple
     for begin in range(0, len(alignments), QUERIES_AT_ONCE):
         stop()
         asked = alignments[begin : begin + QUERIES_AT_ONCE]
-        distance, row = tree.query(asked, k=NEIGHBOURS + 1, eps=APPROXIMATION)
-        # With fewer rows than neighbours the last is infinitely far, and only the radius decides.
-        near = distance < np.minimum(RADIUS, CLOSER * distance[:, -1:])
+        distance, row = map(np.asarray, tree.query(asked, k=NEIGHBOURS + 1, eps=APPROXIMATION))
+        # With fewer rows than neighbours the last is infinitely far: then all others are candidates.
+        near = distance < CLOSER * distance[:, -1:]
         for one, place in np.argwhere(near):
             pair = (begin + int(one), int(row[one, place]))
             if pair[0] != pair[1]:

@@ -146,7 +146,7 @@ def _words(spectra: npt.NDArray[np.floating]) -> Float16Array:
 def _above_floor(spectra: npt.NDArray[np.floating], decibels: float) -> npt.NDArray[np.floating]:
     """Return how far each value lies above a floor so many decibels below the clip's loudest."""
     reach = decibels / DECIBEL
-    return np.maximum(spectra - spectra.max(axis=(1, 2), keepdims=True) + reach, 0)
+    return np.asarray(np.maximum(spectra - spectra.max(axis=(1, 2), keepdims=True) + reach, 0))
 
 
 def _at_times(spectra: npt.NDArray[np.floating], times: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
@@ -156,4 +156,4 @@ def _at_times(spectra: npt.NDArray[np.floating], times: npt.NDArray[np.floating]
     after = np.minimum(before + 1, spectra.shape[1] - 1)
     weight = (times - before)[:, :, None]
     row = np.arange(len(spectra))[:, None]
-    return spectra[row, before] * (1 - weight) + spectra[row, after] * weight
+    return np.asarray(spectra[row, before] * (1 - weight) + spectra[row, after] * weight)
