@@ -12,6 +12,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from datasets_app import forms, queries, services
+from datasets_app.findings.queries import noticed
 from datasets_app.models import RawData
 from datasets_app.revisions import DataRevision
 from edgewise.errors import Conflict, Forbidden, Invalid, UserError
@@ -142,6 +143,7 @@ def new_dataset(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
     data = DataRevision(row, workspace_of(request))
     prefilled = services.prefill(row)
     context: dict[str, Any] = {"raw_data": row, "words": forms.words(data), "read_from": prefilled["read_from"]}
+    context["noticed"] = [found for found in noticed(data) if found.open]
     if request.method == "GET":
         name, values = _start_from(request)
         form = forms.dataset_form(prefilled["parameters"], values)
@@ -221,13 +223,15 @@ def _ready(request: HttpRequest, raw_data_id: uuid.UUID) -> RawData:
 
 
 def _start_from(request: HttpRequest) -> tuple[str, dict[str, Any]]:
-    """Name and parameters of the dataset that shall be duplicated; nothing without one."""
+    """Name and parameters of the dataset that shall be duplicated, or the split that is asked for."""
     try:
         source = request.GET.get("from")
         origin = queries.dataset(workspace_of(request), uuid.UUID(source)) if source else None
     except ValueError:
         origin = None
-    return (f"{origin.name} copy", dict(origin.parameters)) if origin else ("", {})
+    if origin:
+        return f"{origin.name} copy", dict(origin.parameters)
+    return "", {name: request.GET[name] for name in ("split",) if name in request.GET}
 
 
 def _counts(data: DataRevision, values: dict[str, Any]) -> dict[str, Any]:
