@@ -20,6 +20,7 @@ from datasets_app import queries, services, uploads
 from datasets_app.changes import changes_since
 from datasets_app.explorer.api import EditResource
 from datasets_app.explorer.filters import ClipFilter, explored, flags_of, with_flags
+from datasets_app.findings.api import FindingResource
 from datasets_app.models import Clip, Dataset, FileProblem, RawData
 from datasets_app.recording.api import TakeResource
 from datasets_app.recording.services import begin_recording
@@ -70,7 +71,7 @@ class RecordingField(serializers.DictField):
 
 
 class NewRawDataSerializer(serializers.Serializer[Any]):
-    """One of: an archive (multipart or uploaded before), words to speak or record, an administrator's path or address."""
+    """One of: an archive (multipart or uploaded), words to speak or record, an administrator's path or address."""
 
     name = serializers.CharField(required=False, default="", allow_blank=True)
     file = serializers.FileField(required=False, allow_empty_file=True)
@@ -348,6 +349,7 @@ router.register("raw-data", RawDataResource, basename="raw-data")
 router.register(rf"raw-data/(?P<raw_data>{UUID})/clips", ClipResource, basename="clip")
 router.register(rf"raw-data/(?P<raw_data>{UUID})/takes", TakeResource, basename="take")
 router.register(rf"raw-data/(?P<raw_data>{UUID})/edits", EditResource, basename="edit")
+router.register(rf"raw-data/(?P<raw_data>{UUID})/findings", FindingResource, basename="finding")
 router.register("datasets", DatasetResource, basename="dataset")
 router.register("uploads", UploadResource, basename="upload")
 urlpatterns = router.urls

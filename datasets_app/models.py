@@ -15,6 +15,7 @@ from edgewise.accounts.models import User, Workspace, WorkspaceRow
 from edgewise.ids import new_id
 from edgewise.jobs.models import Job, Queue, State
 from edgewise.spec.dataset import DatasetParameters
+from edgewise.spec.quality import FindingCode
 
 
 class Origin(models.TextChoices):
@@ -317,6 +318,27 @@ class ClipOverride(models.Model):
             ),
             models.CheckConstraint(condition=Q(until__gt=models.F("since")), name="override_lasts"),
         ]
+
+
+class Finding(models.Model):
+    """Something that the check noticed about a clip. Whether it still matters follows from the edits."""
+
+    raw_data = models.ForeignKey(RawData, on_delete=models.CASCADE, related_name="findings")
+    code = models.CharField(max_length=40, choices=[(code.value, code.value) for code in FindingCode])
+    clip = models.ForeignKey(Clip, on_delete=models.CASCADE, related_name="findings")
+    other = models.ForeignKey(
+        Clip, on_delete=models.CASCADE, null=True, blank=True, related_name="+",
+        help_text="Another clip with the same recording, which stays.",
+    )  # fmt: skip
+    suggestion = models.CharField(max_length=100, blank=True, help_text="The word that is probably spoken.")
+    score = models.FloatField(default=1, help_text="How sure it is; 1 is certain.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["clip", "code"], name="a_finding_once_for_a_clip")]
+        indexes = [models.Index(fields=["raw_data", "code"])]
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.clip_id}"
 
 
 class FileProblem(models.Model):

@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import Count, Prefetch
 
 from datasets_app.explorer.queries import Histogram, histograms
+from datasets_app.findings.queries import Noticed, noticed
 from datasets_app.models import Dataset, FileProblem, RawData, RawDataQuerySet, SpeechPreview, Split, Upload
 from datasets_app.revisions import DataRevision
 from edgewise.accounts.models import Workspace
@@ -38,6 +39,7 @@ class RawDataPage:
     raw_data: RawData
     bars: list[LabelBar]
     histograms: list[Histogram]
+    noticed: list[Noticed]
     totals: dict[str, int]
     problems: list[FileProblem]
     datasets: list[Dataset]
@@ -89,6 +91,7 @@ def raw_data_page(workspace: Workspace, raw_data_id: uuid.UUID) -> RawDataPage:
         raw_data=row,
         bars=bars,
         histograms=histograms(data),
+        noticed=noticed(data),
         totals={split: sum(bar.counts.get(split, 0) for bar in bars) for split in Split.values},
         problems=list(row.problems.all()[:PROBLEMS_SHOWN]),
         datasets=row.mine,  # type: ignore[attr-defined]

@@ -52,12 +52,15 @@ class DataRevision:
             excluded=Coalesce("override__excluded", Value(False)),
         )
 
+    def overrides(self) -> QuerySet[ClipOverride]:
+        """What the edits make of those clips that they change."""
+        return ClipOverride.objects.filter(self._in_force(), clip__raw_data=self.raw_data)
+
     def label_counts(self) -> LabelCounts:
         """Count the words by label and split, without those that are excluded: {label: {split: clips}}."""
         counts = {label: Counter(splits) for label, splits in self.raw_data.label_counts.items()}
-        edited = ClipOverride.objects.filter(
-            self._in_force(), clip__raw_data=self.raw_data, clip__kind=ClipKind.WORD
-        ).values_list("clip__label", "clip__split", "label", "excluded")
+        words = self.overrides().filter(clip__kind=ClipKind.WORD)
+        edited = words.values_list("clip__label", "clip__split", "label", "excluded")
         for recorded, split, label, excluded, clips in edited.annotate(clips=Count("pk")):
             counts[recorded][split] -= clips
             if not excluded:

@@ -17,6 +17,7 @@ from django.db.models import Max
 from pydantic import ValidationError
 
 from datasets_app import recipe
+from datasets_app.findings.queries import findings
 from datasets_app.models import (
     ClipEdit,
     Dataset,
@@ -35,10 +36,13 @@ from edgewise.jobs import services as jobs
 from edgewise.jobs.models import ACTIVE, State
 from edgewise.spec.dataset import SPLITS, UNKNOWN, DatasetParameters
 from edgewise.spec.fields import explain
+from edgewise.spec.quality import FindingCode
 from edgewise.spec.synthesis import SynthesisParameters
 
 SPEECH_COMMANDS = "SpeechCommands v2"
 FEW_CLIPS = 50
+UNEVEN = 3
+"""Times as many clips as another keyword has, from which on a keyword is favoured."""
 LONGEST_NAME = 100
 MOST_LISTED = 20
 FEWEST_SPEAKERS = 3
@@ -312,19 +316,48 @@ def count_labels(data: DataRevision, parameters: Mapping[str, Any]) -> dict[str,
     """Count what a dataset would hold: `labels` as [label, {split: clips}], and `warnings` for people."""
     chosen = _validated(data, {**prefill(data.raw_data)["parameters"], **parameters})
     labels = recipe.label_counts(data, chosen)
-    return {"labels": labels, "warnings": warnings_about(chosen, labels)}
+    return {"labels": labels, "warnings": warnings_about(data, chosen, labels)}
 
 
-def warnings_about(chosen: DatasetParameters, labels: Iterable[tuple[str, dict[str, int]]]) -> list[str]:
-    """Say which labels have too few clips to be learnt or judged."""
+def warnings_about(
+    data: DataRevision, chosen: DatasetParameters, labels: Iterable[tuple[str, dict[str, int]]]
+) -> list[str]:
+    """Say which labels have too few clips to be learnt or judged, and which results would flatter."""
     labels = list(labels)
     warnings = [
         f"{label} has only {sum(splits.values())} clips; from {FEW_CLIPS} on results can be trusted."
         for label, splits in labels
         if label in chosen.keywords and sum(splits.values()) < FEW_CLIPS
     ]
+    warnings += _uneven(chosen, dict(labels))
+    warnings += _voices_in_several_splits(data, chosen)
     missing = {split: [label for label, splits in labels if not splits[split]] for split in SPLITS}
     return warnings + [f"No {split} clips of {', '.join(lacking)}." for split, lacking in missing.items() if lacking]
+
+
+def _uneven(chosen: DatasetParameters, counts: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    """Warn of keywords with many times the training clips of others: the network learns to guess them."""
+    train = {word: counts[word]["train"] for word in chosen.keywords if counts[word]["train"]}
+    if not train:
+        return
+    most, least = max(train, key=train.__getitem__), min(train, key=train.__getitem__)
+    if train[most] >= UNEVEN * train[least]:
+        yield (
+            f"{most} has {train[most]:,} training clips and {least} only {train[least]:,}, so the network will favour "
+            f"{most}. Limit the clips per keyword to {train[least]:,}, or record more of {least}."
+        )
+
+
+def _voices_in_several_splits(data: DataRevision, chosen: DatasetParameters) -> Iterator[str]:
+    """Warn where the test would be spoken by voices of the training, though the data tells who speaks."""
+    if chosen.split == "speaker" or len(recipe.speakers(data.raw_data)) < FEWEST_SPEAKERS:
+        return
+    torn = findings(data).filter(code=FindingCode.SPEAKER_IN_SEVERAL_SPLITS, settled=False)
+    if chosen.split == "clip" or torn.exists():
+        yield (
+            "Some people are heard in training and in the test, so results say little about people who were never "
+            "heard. Split by speaker instead."
+        )
 
 
 def prefill(raw_data: RawData) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from django.urls import path
 
 from datasets_app import views
 from datasets_app.explorer import views as explorer
+from datasets_app.findings import views as findings
 from datasets_app.recording import views as recording
 
 app_name = "datasets"
@@ -34,6 +35,7 @@ urlpatterns = [
     path("datasets/raw/<uuid:raw_data_id>/edits", explorer.history, name="history"),
     path("datasets/raw/<uuid:raw_data_id>/edits/<uuid:edit_id>/undo", explorer.undo, name="undo"),
     path("datasets/<uuid:dataset_id>/", views.dataset_page, name="detail"),
+    path("datasets/raw/<uuid:raw_data_id>/findings/<slug:code>/exclude", findings.exclude, name="exclude_found"),
     path("datasets/<uuid:dataset_id>/rename", views.rename_dataset, name="rename"),
     path("datasets/<uuid:dataset_id>/delete", views.delete_dataset, name="delete"),
 ]

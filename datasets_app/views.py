@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from datasets_app import forms, queries, services, uploads
 from datasets_app.changes import changes_since
+from datasets_app.findings.queries import noticed
 from datasets_app.models import RawData
 from datasets_app.revisions import DataRevision
 from edgewise.api.ranges import ranged
@@ -186,6 +187,7 @@ def new_dataset(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
         "defaults": prefilled["parameters"], "noise_sources": services.noise_sources(workspace).exclude(pk=row.pk),
     }  # fmt: skip
     context: dict[str, Any] = {"raw_data": row, "words": forms.words(data), "read_from": prefilled["read_from"]}
+    context["noticed"] = [found for found in noticed(data) if found.open]
     if request.method == "GET":
         name, values = _start_from(request)
         form = forms.dataset_form(values, **read_off)
@@ -212,11 +214,12 @@ def dataset_page(request: HttpRequest, dataset_id: uuid.UUID) -> HttpResponse:
     """Show what a dataset is made of, what it gives, and what was trained on it."""
     dataset = queries.dataset(workspace_of(request), dataset_id)
     services.refresh_counts([dataset])
+    data = DataRevision(dataset.raw_data, dataset.workspace)
     context = {
         "dataset": dataset,
         "form": forms.dataset_form(dataset.parameters, noise_sources=filter(None, [dataset.noise_source])),
         "bars": queries.label_bars(dataset.counts),
-        "warnings": services.warnings_about(dataset.recipe, dataset.counts),
+        "warnings": services.warnings_about(data, dataset.recipe, dataset.counts),
         "changes": changes_since(dataset, dataset),
         "runs": queries.runs_of(dataset),
     }
@@ -285,13 +288,15 @@ def _ready(request: HttpRequest, raw_data_id: uuid.UUID) -> RawData:
 
 
 def _start_from(request: HttpRequest) -> tuple[str, dict[str, Any]]:
-    """Name and parameters of the dataset that shall be duplicated; nothing without one."""
+    """Name and parameters of the dataset that shall be duplicated, or the split that is asked for."""
     try:
         source = request.GET.get("from")
         origin = queries.dataset(workspace_of(request), uuid.UUID(source)) if source else None
     except ValueError:
         origin = None
-    return (f"{origin.name} copy", dict(origin.parameters)) if origin else ("", {})
+    if origin:
+        return f"{origin.name} copy", dict(origin.parameters)
+    return "", {name: request.GET[name] for name in ("split",) if name in request.GET}
 
 
 def _counts(data: DataRevision, values: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import django_filters
 from django.db.models import Case, F, FloatField, Q, QuerySet, Value, When
 from django.db.models.functions import Cast
 
+from datasets_app.findings.kinds import KINDS
 from datasets_app.models import Clip, ClipEditItem, ClipKind, Split
 from datasets_app.revisions import DataRevision
 
@@ -76,6 +77,10 @@ class ClipFilter(django_filters.FilterSet):  # type: ignore[misc]
     flag = django_filters.ChoiceFilter(
         choices=[(flag.name, flag.title) for flag in FLAGS], method="_flagged", help_text="What deserves a look."
     )
+    finding = django_filters.ChoiceFilter(
+        choices=[(kind.code.value, kind.title) for kind in KINDS.values()], field_name="findings__code",
+        help_text="What the check noticed.",
+    )  # fmt: skip
     edit = django_filters.UUIDFilter(method="_of_edit", help_text="The clips of this edit.")
 
     class Meta:

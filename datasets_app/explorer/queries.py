@@ -70,7 +70,7 @@ def clip_page(
     ids = found[:CLIPS_ON_A_PAGE]
     if is_backwards:
         ids.reverse()
-    clips = with_flags(explored(data).filter(pk__in=ids)).in_bulk()
+    clips = with_flags(explored(data).filter(pk__in=ids)).prefetch_related("findings__other").in_bulk()
     for clip in clips.values():
         clip.flags = flags_of(clip)
     has_before = has_more if is_backwards else anchor is not None

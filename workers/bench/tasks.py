@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,8 @@ from workers.engine.errors import EngineError
 from workers.engine.ingest import IngestedClip, ingest, published_split
 from workers.engine.speech import EspeakSynthesizer, speak_words
 
+ARCHIVES = Path(os.environ.get("EDGEWISE_TEST_AUDIO", Path(__file__).resolve().parents[3] / "shared" / "data"))
+"""The folder with the archives of real recordings."""
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 WAKE_WORDS = ("alexa", "computer", "jarvis", "snowboy", "smart_mirror")
 DIRECTIONS = ("up", "down", "left", "right", "stop")
