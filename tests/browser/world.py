@@ -51,6 +51,8 @@ class World:
     finished: str
     running: str
     queued: str
+    stopping: str
+    """A running run, for a test that cancels it."""
 
     @property
     def pages(self) -> dict[str, str]:
@@ -93,6 +95,7 @@ def build_world() -> World:
     dataset = _dataset(owned, raw_data)
     project = Project.objects.create(**owned, name="Kitchen timer")
     runs = {state: _run(owned, project, dataset, f"Run that is {state}", state) for state in State}
+    stopping = _run(owned, project, dataset, "Run to be cancelled", State.RUNNING)
     _evaluate(runs[State.SUCCEEDED], raw_data)
     measure_detection(runs[State.SUCCEEDED])
     Artifact.objects.create(
@@ -100,7 +103,7 @@ def build_world() -> World:
         threshold=0.5, smoothing_ms=0, accuracy=0.98, state=State.SUCCEEDED, started_at=_ago(3), finished_at=_ago(2),
     )  # fmt: skip
     create_token(reader, workspace, "Nightly training")
-    rows = (workspace, raw_data, project, runs[State.SUCCEEDED], runs[State.RUNNING], runs[State.QUEUED])
+    rows = (workspace, raw_data, project, runs[State.SUCCEEDED], runs[State.RUNNING], runs[State.QUEUED], stopping)
     return World(reader.email, newcomer.email, operator.email, *(str(row.pk) for row in rows))
 
 
