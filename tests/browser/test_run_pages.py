@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import timedelta
 
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from edgewise.events.publish import publish
@@ -39,6 +42,46 @@ def test_curves_grow_live_and_rewind(page: Page, world: World, sign_in: SignIn) 
     line = {"id": 10**9, "time": "2026-01-01T12:00:00+00:00", "level": "info", "text": "Something new"}
     publish(channel, "log", line)
     expect(page.get_by_text("Something new")).to_be_visible()
+
+
+def test_the_box_beside_the_curves_follows_the_run(page: Page, world: World, sign_in: SignIn) -> None:
+    sign_in(page, world.reader)
+    _open_and_listen(page, world.pages["progress before the first step"])
+    box = page.get_by_role("complementary", name="How far the run is")
+    lasted = box.locator("[data-show=lasted]")
+    expect(lasted).to_have_text("–")
+    began = timezone.now() - timedelta(seconds=65)
+    run = Run(pk=world.queued, state="running", started_at=began, progress_total=1000, progress_unit="steps")
+    run.message = "Compiling"
+    _tell(run)
+    expect(box.get_by_text("Compiling")).to_be_visible()
+    expect(lasted).to_have_text(re.compile("1 min [5-9] s"))
+    run.progress_done, run.rate, run.message = 400, 20.0, "Training"
+    _tell(run)
+    expect(box.get_by_role("progressbar")).to_have_attribute("value", "400")
+    expect(box.get_by_text("400 / 1,000 steps · 20 steps/s · 30 s left")).to_be_visible()
+    expect(box.locator("[data-show=left]").last).to_have_text("30 s")
+    run.state, run.progress_done, run.finished_at = "succeeded", 1000, began + timedelta(seconds=90)
+    _tell(run)
+    expect(box.get_by_text("1,000 / 1,000 steps")).to_be_visible()
+    expect(lasted).to_have_text("1 min 30 s")
+
+
+def test_a_cancelled_run_says_at_once_that_it_stops(page: Page, world: World, sign_in: SignIn) -> None:
+    sign_in(page, world.reader)
+    _open_and_listen(page, f"/runs/{world.stopping}/progress")
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    expect(page.locator("#run-head .state")).to_have_text("Cancelling")
+    expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_disabled()
+
+
+def test_of_equal_checkpoints_the_one_with_less_loss_is_marked(page: Page, world: World, sign_in: SignIn) -> None:
+    sign_in(page, world.reader)
+    _open_and_listen(page, world.pages["progress"])
+    point = {"series": "validation", "accuracy": 0.9565, "learning_rate": None, "steps_per_second": None}
+    newer = [{**point, "step": step, "loss": loss} for step, loss in ((410, 0.3), (420, 0.2), (430, 0.2))]
+    publish(f"job:{world.running}", "metrics", newer, 10**9)
+    expect(page.locator("[data-fact=best-step]")).to_have_text("at step 420")
 
 
 def test_the_log_is_folded_to_twenty_lines(page: Page, world: World, sign_in: SignIn) -> None:
@@ -126,6 +169,10 @@ def test_deploying_is_greyed_with_its_reason(page: Page, world: World, sign_in: 
     queued = page.get_by_role("row", name="Run that is queued")
     expect(queued.get_by_role("button", name="Deploy Run that is queued: ")).to_have_attribute("aria-disabled", "true")
     expect(page.get_by_role("link", name="Deploy Run that is succeeded")).to_be_visible()
+
+
+def _tell(run: Run) -> None:
+    publish(f"job:{run.pk}", "job", snapshot(run))
 
 
 def _open_and_listen(page: Page, address: str) -> None:

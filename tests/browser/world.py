@@ -59,6 +59,8 @@ class World:
     finished: str
     running: str
     queued: str
+    stopping: str
+    """A running run, for a test that cancels it."""
 
     @property
     def pages(self) -> dict[str, str]:
@@ -110,6 +112,7 @@ def build_world() -> World:
     dataset = _dataset(owned, raw_data)
     project = Project.objects.create(**owned, name="Kitchen timer")
     runs = {state: _run(owned, project, dataset, f"Run that is {state}", state) for state in State}
+    stopping = _run(owned, project, dataset, "Run to be cancelled", State.RUNNING)
     _evaluate(runs[State.SUCCEEDED], raw_data)
     _map(runs[State.SUCCEEDED], raw_data)
     measure_detection(runs[State.SUCCEEDED])
@@ -120,16 +123,9 @@ def build_world() -> World:
     create_token(reader, workspace, "Nightly training")
     preview = _preview(owned, dataset)
     rows = (
-        workspace,
-        raw_data,
-        recording,
-        dataset,
-        preview,
-        project,
-        runs[State.SUCCEEDED],
-        runs[State.RUNNING],
-        runs[State.QUEUED],
-    )
+        workspace, raw_data, recording, dataset, preview, project,
+        runs[State.SUCCEEDED], runs[State.RUNNING], runs[State.QUEUED], stopping,
+    )  # fmt: skip
     return World(reader.email, newcomer.email, operator.email, *(str(row.pk) for row in rows))
 
 

@@ -1,7 +1,7 @@
 // <job-status job="id" state="running"> follows one job.
 //
-// Numbers change in place. When the state changes, the server draws the part named by `refresh` anew: it knows the
-// words, the buttons and what comes next. With `every` the part is also drawn anew whenever the job has got that many
+// Numbers change in place, wherever on the page they stand. When the state changes, or somebody wishes to cancel, the
+// server draws the part named by `refresh` anew: it knows the words, the buttons and what comes next. With `every` the part is also drawn anew whenever the job has got that many
 // steps further (a run's row shows its newest validation that way).
 import { duration } from "./relative-time.js";
 
@@ -32,8 +32,10 @@ class JobStatus extends HTMLElement {
   }
 
   update(job) {
-    if (job.state !== this.getAttribute("state")) {
+    for (const place of document.querySelectorAll(`[data-job="${job.id}"]`)) show(place, job);
+    if (job.state !== this.getAttribute("state") || job.cancel_requested !== this.hasAttribute("cancelling")) {
       this.setAttribute("state", job.state);
+      this.toggleAttribute("cancelling", job.cancel_requested);
       this.refresh();
       return;
     }
@@ -41,13 +43,7 @@ class JobStatus extends HTMLElement {
     if (every && Math.floor(job.progress.done / every) > Math.floor(this.shown / every)) {
       this.shown = job.progress.done;
       this.refresh();
-      return;
     }
-    for (const place of this.scope().querySelectorAll(`[data-job="${job.id}"]`)) show(place, job);
-  }
-
-  scope() {
-    return document.querySelector(this.getAttribute("target")) ?? this;
   }
 
   refresh() {
@@ -68,8 +64,24 @@ function show(place, job) {
     case "done": place.textContent = number(done); break;
     case "message": place.textContent = job.message; break;
     case "left": place.textContent = duration(job.seconds_left); break;
+    case "lasted": lasted(place, job); break;
   }
 }
+
+// A running job has its beginning in `data-since`, and the clock below goes on from there.
+function lasted(place, job) {
+  if (job.started_at) place.dataset.since = job.started_at;
+  if (job.started_at) place.textContent = seconds(job.started_at, job.finished_at ?? Date.now());
+  if (job.state !== "running") delete place.dataset.since;
+}
+
+const seconds = (from, to) => duration(Math.max(0, (new Date(to) - new Date(from)) / 1000));
+
+setInterval(() => {
+  for (const place of document.querySelectorAll("[data-since]")) {
+    place.textContent = seconds(place.dataset.since, Date.now());
+  }
+}, 1000);
 
 customElements.define("job-status", JobStatus);
 

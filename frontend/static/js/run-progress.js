@@ -35,16 +35,22 @@ function draw() {
   if (chart.data.some((trace) => trace.x.length > MOST_POINTS)) chart.load();
 }
 
+// Of equally accurate checkpoints the one with the least loss is the best, as it is for the server.
 function markBest() {
-  const validation = chart.data.find(({ meta }) => meta.series === "validation" && meta.value === "accuracy");
-  const best = chart.data.findIndex(({ meta }) => meta.series === "best");
-  if (!validation.y.length) return;
-  const accuracy = Math.max(...validation.y);
-  const step = validation.x[validation.y.indexOf(accuracy)];
-  if (chart.data[best].x[0] === step) return;
-  Plotly.restyle(chart, { x: [[step]], y: [[accuracy]] }, [best]);
-  fact("best", `${(100 * accuracy).toFixed(2)} %`);
-  fact("best-step", `at step ${step.toLocaleString("en")}`);
+  const { x: steps, y: accuracies } = validation("accuracy");
+  const { y: losses } = validation("loss");
+  if (!steps.length) return;
+  const better = (a, b) => accuracies[a] > accuracies[b] || (accuracies[a] === accuracies[b] && losses[a] < losses[b]);
+  const best = [...steps.keys()].reduce((found, index) => (better(index, found) ? index : found));
+  const star = chart.data.findIndex(({ meta }) => meta.series === "best");
+  if (chart.data[star].x[0] === steps[best]) return;
+  Plotly.restyle(chart, { x: [[steps[best]]], y: [[accuracies[best]]] }, [star]);
+  fact("best", `${(100 * accuracies[best]).toFixed(2)} %`);
+  fact("best-step", `at step ${steps[best].toLocaleString("en")}`);
+}
+
+function validation(value) {
+  return chart.data.find(({ meta }) => meta.series === "validation" && meta.value === value);
 }
 
 // A run that lost its worker goes on from its last checkpoint; what came after that never happened.
