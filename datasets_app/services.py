@@ -199,7 +199,14 @@ def delete_raw_data(raw_data: RawData) -> None:
 
 
 def make_raw_data(
-    *, workspace: Workspace, user: User | None, name: str, origin: Origin, source: Source, shared: bool = False, **job: Any
+    *,
+    workspace: Workspace,
+    user: User | None,
+    name: str,
+    origin: Origin,
+    source: Source,
+    shared: bool = False,
+    **job: Any,
 ) -> RawData:
     """Make raw data without clips, and the row of the job that fills it; `job` are fields of that row.
 
