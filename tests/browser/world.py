@@ -187,9 +187,7 @@ def _evaluate(run: Run, raw_data: RawData) -> None:
         raw_data=raw_data, name="up/0b.wav", label="up", split=Split.TEST, offset=0, length=16000, sample_rate=16000,
         peak_dbfs=-3, rms_dbfs=-20,
     )  # fmt: skip
-    Finding.objects.create(
-        raw_data=raw_data, clip=clip, code=FindingCode.WRONG_LABEL, suggestion=WORDS[1], score=0.9
-    )
+    Finding.objects.create(raw_data=raw_data, clip=clip, code=FindingCode.WRONG_LABEL, suggestion=WORDS[1], score=0.9)
     Finding.objects.create(raw_data=raw_data, clip=clip, code=FindingCode.SPEAKER_IN_SEVERAL_SPLITS)
     scores = [0.6 if index == 3 else 0.4 / (size - 1) for index in range(size)]
     Prediction.objects.create(run=run, clip=clip, offset=0, length=16000, label=2, predicted=3, scores=scores)
