@@ -22,7 +22,7 @@ if __name__ == "__main__":
 from django.core.files.base import ContentFile
 from django.utils import timezone
 
-from datasets_app.models import Clip, Dataset, FileProblem, Origin, RawData, RawDataImport, Source, Split
+from datasets_app.models import Clip, Dataset, FileProblem, Finding, Origin, RawData, RawDataImport, Source, Split
 from datasets_app.recording.services import add_take, begin_recording
 from deploy_app.models import Artifact
 from edgewise.accounts.models import User, Workspace
@@ -31,6 +31,7 @@ from edgewise.jobs.models import LogLine, State
 from edgewise.spec.dataset import DatasetParameters
 from edgewise.spec.detection import SMOOTHING_MS, THRESHOLDS
 from edgewise.spec.network import NETWORKS
+from edgewise.spec.quality import FindingCode
 from edgewise.spec.run import DECIDE_BATCHES, RunParameters
 from edgewise.storage import put_bytes
 from edgewise.wav import wav_header
@@ -237,6 +238,8 @@ def _evaluate(run: Run, raw_data: RawData) -> None:
             raw_data=raw_data, name=f"yes/{number}.wav", label="yes", split=Split.TRAIN, offset=0, length=8000,
             sample_rate=16000, peak_dbfs=-3, rms_dbfs=-20, speaker="anna",
         )  # fmt: skip
+    Finding.objects.create(raw_data=raw_data, clip=clip, code=FindingCode.WRONG_LABEL, suggestion=WORDS[1], score=0.9)
+    Finding.objects.create(raw_data=raw_data, clip=clip, code=FindingCode.SPEAKER_IN_SEVERAL_SPLITS)
     scores = [0.6 if index == 3 else 0.4 / (size - 1) for index in range(size)]
     Prediction.objects.create(run=run, clip=clip, offset=0, length=16000, label=2, predicted=3, scores=scores)
 

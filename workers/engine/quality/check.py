@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from edgewise.spec.quality import FindingCode
-from workers.engine.audio import Int16Array
 from workers.engine.ingest import IngestedClip
 from workers.engine.quality.duplicates import Sound, digest, find_copies
 from workers.engine.quality.labels import suspected_labels
@@ -79,11 +78,12 @@ class _Recordings:
 
     def __init__(self, clips: list[IngestedClip], pack: Path) -> None:
         self.clips = clips
-        self._pack: Int16Array = np.memmap(pack, dtype="<i2", mode="r")
+        self._pack = pack
 
     def sound(self, row: int) -> Sound:
         clip = self.clips[row]
-        return np.asarray(self._pack[clip.offset : clip.offset + clip.length]), clip.sample_rate
+        # Read, not mapped: the pages of a large pack would stay in this process's memory.
+        return np.fromfile(self._pack, "<i2", clip.length, offset=2 * clip.offset), clip.sample_rate
 
 
 @dataclass(frozen=True)
