@@ -21,6 +21,8 @@ from workers.engine.speech import EspeakSynthesizer, Voice
 SignIn = Callable[[Page, str], None]
 Sound = npt.NDArray[np.float64]
 RATE = 48000
+PATIENCE = 30_000
+"""Words take their time: the microphone hears one every few seconds."""
 MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 
 
@@ -83,7 +85,7 @@ def take_one(page: Page) -> None:
     """Record by the keyboard, and wait for the cut."""
     page.get_by_role("heading", level=1).click()
     page.keyboard.press("Space")
-    expect(page.get_by_role("button", name="Keep")).to_be_visible()
+    expect(page.get_by_role("button", name="Keep")).to_be_visible(timeout=PATIENCE)
 
 
 def takes(page: Page) -> list[str]:
@@ -111,7 +113,7 @@ def test_words_are_recorded_kept_and_made_into_a_dataset(booth: Page, workers: N
     take_one(page)
     page.keyboard.press("r")
     expect(page.get_by_text("Say it now.")).to_be_visible()
-    expect(page.get_by_role("button", name="Keep")).to_be_visible()
+    expect(page.get_by_role("button", name="Keep")).to_be_visible(timeout=PATIENCE)
     assert takes(page) == [], "what was taken again is not kept"
     page.keyboard.press("Enter")
     expect(page.locator("[data-takes] tbody tr")).to_have_count(1)
@@ -124,13 +126,13 @@ def test_words_are_recorded_kept_and_made_into_a_dataset(booth: Page, workers: N
     assert middle == pytest.approx(0.5, abs=0.15)
 
     # The page listens for the next one by itself.
-    expect(page.get_by_role("button", name="Keep")).to_be_visible()
+    expect(page.get_by_role("button", name="Keep")).to_be_visible(timeout=PATIENCE)
     page.keyboard.press("Enter")
     expect(page.locator("[data-takes] tbody tr")).to_have_count(2)
     first, second = takes(page)
     page.reload()
     assert takes(page) == [first, second], "nothing is lost with the page"
-    expect(page.get_by_label("Who speaks")).to_have_value("Rita")
+    expect(page.get_by_label("Who speaks")).to_have_value("Rita", timeout=PATIENCE)
     page.get_by_role("button", name="Delete this take").first.click()
     expect(page.locator("[data-takes] tbody tr")).to_have_count(1)
     expect(page.get_by_text("1 of 50")).to_be_visible()
@@ -157,7 +159,7 @@ def test_it_goes_on_by_itself_until_there_is_enough(booth: Page) -> None:
     page.get_by_role("button", name="Begin").click()
     page.get_by_role("checkbox", name="Go on by itself").check()
     page.get_by_role("button", name="Record").click()
-    expect(page.get_by_text("All words have enough clips")).to_be_visible()
+    expect(page.get_by_text("All words have enough clips")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_text("1 of 1")).to_have_count(2)
 
 

@@ -193,7 +193,13 @@ class ClipRecorder extends HTMLElement {
     this.say("state", found.length ? "Keep it all the same?" : "Keep it?");
     URL.revokeObjectURL(this.parts.player.src);
     this.parts.player.src = URL.createObjectURL(wav(take.samples, take.rate));
-    if (this.parts["hands-free"].checked && !found.length) this.keep();
+    if (!this.parts["hands-free"].checked) return;
+    if (!found.length) {
+      this.keep();
+      return;
+    }
+    this.listen();
+    this.say("warnings", `Not kept. ${found.join(" ")}`);
   }
 
   async keep() {

@@ -6,7 +6,7 @@
 
 const FRAME_SECONDS = 0.01;
 const FLOOR_FRAMES = 150;
-const FEWEST_FLOOR_FRAMES = 20;
+const FEWEST_FLOOR_FRAMES = 40;
 const FLOOR_QUANTILE = 0.2;
 const LOWEST_DB = -90;
 const BEGIN_DB = 12;
