@@ -73,10 +73,13 @@ def _context(run: Run) -> dict[str, Any]:
     formats = list(services.formats())
     return {
         "run": run, "tab": "deploy", "formats": formats, "titles": {row.name: row.title for row in formats},
-        "chosen": formats[0].name, "artifacts": queries.artifacts(run), "why_not": services.why_not_deployable(run),
+        "chosen": formats[0].name, "earlier": queries.artifacts(run), "why_not": services.why_not_deployable(run),
     }  # fmt: skip
 
 
 def _build(request: HttpRequest, artifact: Artifact) -> HttpResponse:
     context = {**_context(artifact.run), "artifact": artifact, "log": queries.log(artifact)}
+    # What stands above with its progress is not listed again below.
+    if artifact.active:
+        context["earlier"] = [row for row in context["earlier"] if row != artifact]
     return render(request, "deploy/build.html", context)
