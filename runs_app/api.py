@@ -365,7 +365,9 @@ class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, 
         parameters=[
             OpenApiParameter("format", OpenApiTypes.STR, enum=["json", "csv"]),
             OpenApiParameter(
-                "table", OpenApiTypes.STR, enum=["confusion", "labels"],
+                "table",
+                OpenApiTypes.STR,
+                enum=["confusion", "labels"],
                 description="What the CSV holds: the confusion matrix, or precision, recall and F1 by label.",
             ),
         ],
