@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from datasets_app.models import Clip, Dataset, FileProblem, RawData, RawDataImport
+from datasets_app.models import Clip, ClipEdit, Dataset, FileProblem, RawData, RawDataImport
 
 
 @admin.register(RawData)
@@ -36,6 +36,16 @@ class ClipAdmin(admin.ModelAdmin[Clip]):
     search_fields = ["name"]
     readonly_fields = ["raw_data"]
     show_full_result_count = False
+
+
+@admin.register(ClipEdit)
+class ClipEditAdmin(admin.ModelAdmin[ClipEdit]):
+    """What workspaces changed in raw data: to be looked at, for the log is never rewritten."""
+
+    list_display = ["raw_data", "revision", "action", "label", "clip_count", "workspace", "created_at"]
+    list_filter = ["action"]
+    list_select_related = ["raw_data", "workspace"]
+    readonly_fields = ["raw_data", "revision", "action", "label", "undoes", "clip_count"]
 
 
 @admin.register(FileProblem)

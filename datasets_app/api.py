@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any
 
-import django_filters
 from django.core.files.storage import default_storage
 from django.db.models import QuerySet
 from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 
-from datasets_app import services
+from datasets_app import queries, services, uploads
+from datasets_app.changes import changes_since
+from datasets_app.explorer.api import EditResource
+from datasets_app.explorer.filters import ClipFilter, explored, flags_of, with_flags
+from datasets_app.findings.api import FindingResource
 from datasets_app.models import Clip, Dataset, FileProblem, RawData
+from datasets_app.recording.api import TakeResource
+from datasets_app.recording.services import begin_recording
+from datasets_app.revisions import DataRevision
+from datasets_app.tus import UploadResource
 from edgewise.api.authentication import user_of, workspace_of
 from edgewise.api.idempotency import idempotent
 from edgewise.api.naming import RenameMixin
@@ -25,6 +33,8 @@ from edgewise.api.ranges import ranged
 from edgewise.errors import Forbidden, Invalid, NotFound
 from edgewise.jobs.presentation import snapshot
 from edgewise.jobs.services import request_cancel
+from edgewise.spec.recording import RecordingParameters
+from edgewise.spec.synthesis import SynthesisParameters
 from edgewise.wav import wav_header
 
 LONGEST_STRETCH_SECONDS = 120
@@ -50,31 +60,46 @@ class RawDataSerializer(serializers.ModelSerializer[RawData]):
         return snapshot(raw_data.import_job)
 
 
-class SynthesisSerializer(serializers.Serializer[Any]):
-    """What shall be spoken."""
+@extend_schema_field(SynthesisParameters.model_json_schema())
+class SynthesisField(serializers.DictField):
+    """What shall be spoken; the service checks it."""
 
-    keywords = serializers.ListField(child=serializers.CharField())
-    clips_per_word = serializers.IntegerField(default=services.CLIPS_PER_WORD)
-    seed = serializers.IntegerField(default=0, min_value=0)
+
+@extend_schema_field(RecordingParameters.model_json_schema())
+class RecordingField(serializers.DictField):
+    """What shall be recorded; the service checks it."""
 
 
 class NewRawDataSerializer(serializers.Serializer[Any]):
-    """An archive (multipart), words to synthesize, or an administrator's path or address: one of the three."""
+    """One of: an archive (multipart or uploaded), words to speak or record, an administrator's path or address."""
 
     name = serializers.CharField(required=False, default="", allow_blank=True)
     file = serializers.FileField(required=False, allow_empty_file=True)
-    synthesize = SynthesisSerializer(required=False)
+    upload = serializers.UUIDField(required=False, help_text="A complete upload.")
+    synthesize = SynthesisField(required=False)
+    record = RecordingField(required=False)
     location = serializers.CharField(required=False)
 
 
 class ClipSerializer(serializers.ModelSerializer[Clip]):
-    """A clip."""
+    """A clip as the workspace has edited it."""
+
+    label = serializers.CharField(source="effective_label", read_only=True)  # type: ignore[assignment]
+    recorded_label = serializers.CharField(source="label", read_only=True)
+    excluded = serializers.BooleanField(read_only=True)
+    duration = serializers.FloatField(read_only=True, help_text="Seconds.")
+    flags = serializers.SerializerMethodField()
 
     class Meta:
         model = Clip
         fields = [
-            "id", "name", "kind", "label", "speaker", "split", "length", "sample_rate", "peak_dbfs", "rms_dbfs",
+            "id", "name", "kind", "label", "recorded_label", "excluded", "speaker", "split", "length", "sample_rate",
+            "duration", "peak_dbfs", "rms_dbfs", "flags",
         ]  # fmt: skip
+
+    def get_flags(self, clip: Clip) -> list[str]:
+        """What deserves a look."""
+        return [flag.name for flag in flags_of(clip)]
 
 
 class ProblemSerializer(serializers.ModelSerializer[FileProblem]):
@@ -83,16 +108,6 @@ class ProblemSerializer(serializers.ModelSerializer[FileProblem]):
     class Meta:
         model = FileProblem
         fields = ["name", "code", "reason", "remedy"]
-
-
-class ClipFilter(django_filters.FilterSet):  # type: ignore[misc]
-    """Which clips to list."""
-
-    search = django_filters.CharFilter(field_name="name", lookup_expr="icontains")
-
-    class Meta:
-        model = Clip
-        fields = ["kind", "label", "speaker", "split"]
 
 
 class RawDataResource(
@@ -111,7 +126,10 @@ class RawDataResource(
     @extend_schema(request=NewRawDataSerializer, responses={201: RawDataSerializer})
     @idempotent
     def create(self, request: Request) -> Response:
-        """Queue the import of an archive, of words to synthesize, or of a path or address on the server."""
+        """Queue the import of an archive, of words to synthesize, or of a path or address on the server.
+
+        Raw data that is recorded begins without clips; `…/takes` adds them.
+        """
         wanted = NewRawDataSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         row = _begin(request, wanted.validated_data)
@@ -152,7 +170,7 @@ class ClipResource(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
     def get_queryset(self) -> QuerySet[Clip]:
         """Those of the raw data in the address, if the workspace sees it."""
         row = _visible(self.request, self.kwargs["raw_data"])
-        return Clip.objects.filter(raw_data=row).select_related("raw_data")
+        return with_flags(explored(DataRevision(row, workspace_of(self.request)))).select_related("raw_data")
 
     @extend_schema(
         parameters=[
@@ -183,15 +201,36 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
 
     class Meta:
         model = Dataset
-        fields = ["id", "name", "raw_data", "parameters", "labels", "counts", "created_at"]
-        read_only_fields = ["raw_data"]
+        fields = [
+            "id", "name", "raw_data", "revision", "noise_revision", "parameters", "labels", "counts", "created_at",
+        ]  # fmt: skip
+        read_only_fields = ["raw_data", "revision", "noise_revision"]
+
+
+class ClipChangeSerializer(serializers.Serializer[Any]):
+    """A clip that is not what it was. A label is null where the clip was, or is, excluded."""
+
+    clip = serializers.UUIDField()
+    name = serializers.CharField()
+    raw_data = serializers.UUIDField()
+    before = serializers.CharField(allow_null=True)
+    after = serializers.CharField(allow_null=True)
+
+
+class ChangesSerializer(serializers.Serializer[Any]):
+    """Clips of a dataset that edits have changed since."""
+
+    excluded = serializers.IntegerField()
+    relabelled = serializers.IntegerField()
+    included = serializers.IntegerField()
+    clips = ClipChangeSerializer(many=True)
 
 
 class NewDatasetSerializer(serializers.Serializer[Any]):
     """What a new dataset shall be; parameters that are left out are read off the raw data."""
 
     raw_data = serializers.UUIDField()
-    name = serializers.CharField()
+    name = serializers.CharField(allow_blank=True)
     parameters = serializers.DictField()
 
 
@@ -211,7 +250,20 @@ class DatasetResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMix
 
     def get_queryset(self) -> QuerySet[Dataset]:
         """Only the workspace's own."""
-        return Dataset.objects.filter(workspace=workspace_of(self.request))
+        rows = Dataset.objects.filter(workspace=workspace_of(self.request))
+        return rows.select_related("raw_data", "noise_source", "workspace")
+
+    def get_object(self) -> Dataset:
+        """Return one of the workspace's datasets, counted as its clips are now."""
+        dataset = super().get_object()
+        services.refresh_counts([dataset])
+        return dataset
+
+    def paginate_queryset(self, queryset: Any) -> Any:
+        """Return a page of datasets, counted as their clips are now."""
+        page = super().paginate_queryset(queryset)
+        services.refresh_counts(page or [])
+        return page
 
     @extend_schema(request=NewDatasetSerializer, responses={201: DatasetSerializer})
     @idempotent
@@ -236,6 +288,13 @@ class DatasetResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMix
         """Delete a dataset that no run needs."""
         services.delete_dataset(instance)
 
+    @extend_schema(responses=ChangesSerializer)
+    @action(detail=True, pagination_class=None, filter_backends=[])
+    def changes(self, request: Request, pk: str) -> Response:
+        """List the clips that edits have changed since the dataset was made."""
+        dataset = self.get_object()
+        return Response(ChangesSerializer(changes_since(dataset, dataset)).data)
+
     @extend_schema(request=CountSerializer, responses={200: dict[str, Any]})
     @action(detail=False, methods=["post"], filter_backends=[])
     def counts(self, request: Request) -> Response:
@@ -243,19 +302,30 @@ class DatasetResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMix
         wanted = CountSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         row = _visible(request, wanted.validated_data["raw_data"])
-        return Response(services.count_labels(row, wanted.validated_data["parameters"]))
+        data = DataRevision(row, workspace_of(request))
+        return Response(services.count_labels(data, wanted.validated_data["parameters"]))
 
 
 def _begin(request: Request, wanted: dict[str, Any]) -> RawData:
-    given = [name for name in ("file", "synthesize", "location") if name in wanted]
+    given = [name for name in ("file", "upload", "synthesize", "record", "location") if name in wanted]
     if len(given) != 1:
-        raise Invalid({"file": "Send one of: an archive as `file`, words to `synthesize`, or a `location`."})
+        raise Invalid(
+            {
+                "file": "Send one of: an archive as `file`, a complete `upload`, words to `synthesize` or `record`, "
+                "or a `location`."
+            }
+        )
     common: dict[str, Any] = {"workspace": workspace_of(request), "user": user_of(request)}
     if "file" in wanted:
         file = wanted["file"]
         return services.import_archive(**common, name=wanted["name"], file=file, file_name=file.name or "")
+    if "upload" in wanted:
+        upload = queries.upload(common["workspace"], wanted["upload"])
+        return uploads.import_upload(upload, wanted["name"] or upload.name or PurePath(upload.file_name).stem)
     if "synthesize" in wanted:
-        return services.synthesize(**common, name=wanted["name"], **wanted["synthesize"])
+        return services.synthesize(**common, name=wanted["name"], parameters=wanted["synthesize"])
+    if "record" in wanted:
+        return begin_recording(**common, name=wanted["name"], parameters=wanted["record"])
     return services.import_speech_commands(**common, location=wanted["location"])
 
 
@@ -277,5 +347,9 @@ def _number(request: Request, name: str, default: int, largest: int) -> int:
 router = SimpleRouter(trailing_slash=False)
 router.register("raw-data", RawDataResource, basename="raw-data")
 router.register(rf"raw-data/(?P<raw_data>{UUID})/clips", ClipResource, basename="clip")
+router.register(rf"raw-data/(?P<raw_data>{UUID})/takes", TakeResource, basename="take")
+router.register(rf"raw-data/(?P<raw_data>{UUID})/edits", EditResource, basename="edit")
+router.register(rf"raw-data/(?P<raw_data>{UUID})/findings", FindingResource, basename="finding")
 router.register("datasets", DatasetResource, basename="dataset")
+router.register("uploads", UploadResource, basename="upload")
 urlpatterns = router.urls

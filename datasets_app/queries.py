@@ -5,15 +5,20 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Count, Prefetch
 
-from datasets_app.models import Dataset, FileProblem, RawData, RawDataQuerySet, Split
+from datasets_app.explorer.queries import Histogram, histograms
+from datasets_app.findings.queries import Noticed, noticed
+from datasets_app.models import Dataset, FileProblem, RawData, RawDataQuerySet, SpeechPreview, Split, Upload
+from datasets_app.revisions import DataRevision
 from edgewise.accounts.models import Workspace
 from edgewise.jobs.models import LogLine
-from edgewise.lookup import one
+from edgewise.lookup import as_id, one
 
 PROBLEMS_SHOWN = 200
+RUNS_SHOWN = 50
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class RawDataPage:
 
     raw_data: RawData
     bars: list[LabelBar]
+    histograms: list[Histogram]
+    noticed: list[Noticed]
     totals: dict[str, int]
     problems: list[FileProblem]
     datasets: list[Dataset]
@@ -56,16 +63,35 @@ def raw_data(workspace: Workspace, raw_data_id: uuid.UUID) -> RawData:
 
 def dataset(workspace: Workspace, dataset_id: uuid.UUID) -> Dataset:
     """One of the workspace's datasets."""
-    return one(Dataset.objects.filter(workspace=workspace, pk=dataset_id).select_related("raw_data"), "dataset")
+    related = ("workspace", "raw_data__import_job", "noise_source")
+    return one(Dataset.objects.filter(workspace=workspace, pk=dataset_id).select_related(*related), "dataset")
+
+
+def runs_of(dataset: Dataset) -> list[Any]:
+    """The newest runs of a dataset, through the relation: the runs' app stands above this one."""
+    return list(dataset.runs.order_by("-pk")[:RUNS_SHOWN])
+
+
+def upload(workspace: Workspace, upload_id: object) -> Upload:
+    """One of the workspace's uploads by tus."""
+    return one(Upload.objects.filter(workspace=workspace, pk=as_id(upload_id)), "upload")
+
+
+def speech_preview(workspace: Workspace, preview_id: uuid.UUID) -> SpeechPreview:
+    """An example of a synthesis."""
+    return one(SpeechPreview.objects.filter(workspace=workspace, pk=preview_id), "example")
 
 
 def raw_data_page(workspace: Workspace, raw_data_id: uuid.UUID) -> RawDataPage:
     """Labels, problems and datasets of raw data."""
     row = heading(workspace, raw_data_id)
-    bars = label_bars(sorted(row.label_counts.items()))
+    data = DataRevision(row, workspace)
+    bars = label_bars(data.label_counts().items())
     return RawDataPage(
         raw_data=row,
         bars=bars,
+        histograms=histograms(data),
+        noticed=noticed(data),
         totals={split: sum(bar.counts.get(split, 0) for bar in bars) for split in Split.values},
         problems=list(row.problems.all()[:PROBLEMS_SHOWN]),
         datasets=row.mine,  # type: ignore[attr-defined]
@@ -93,5 +119,6 @@ def _with_datasets(workspace: Workspace) -> RawDataQuerySet:
     return (
         RawData.objects.visible_to(workspace)
         .select_related("import_job")
+        .annotate(waiting_takes=Count("takes"))
         .prefetch_related(Prefetch("datasets", queryset=mine, to_attr="mine"))
     )

@@ -1,7 +1,8 @@
 """A dataset as a rule over clips: which clips, with which label, in which split.
 
 Everything is drawn by hashes of (seed, name), so the same recipe over the same clips always gives the same dataset, on
-any machine. The database counts and sorts; no page loads the clips themselves.
+any machine. The database counts and sorts; no page loads the clips themselves. Clips are read at a revision: edits that
+come later change what the recipe gives, and the earlier revision still gives what it gave.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import BigIntegerField, Case, CharField, Count, F, Func, QuerySet, Value, When, Window
 from django.db.models.functions import Concat, RowNumber
 
 from datasets_app.models import Clip, ClipKind, RawData, Split
-from edgewise.spec.dataset import SILENCE, UNKNOWN, DatasetParameters
+from datasets_app.revisions import DataRevision, Edited, LabelCounts
+from edgewise.spec.dataset import NO_NOISE, SILENCE, UNKNOWN, DatasetParameters
+
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
 
 HASHES = 2**32
 Counts = dict[str, int]
@@ -35,9 +40,9 @@ class Member:
     split: str
 
 
-def label_counts(raw_data: RawData, recipe: DatasetParameters) -> list[tuple[str, Counts]]:
+def label_counts(data: DataRevision, recipe: DatasetParameters) -> list[tuple[str, Counts]]:
     """Count the clips of each label in each split, in the order of the labels."""
-    found = _counts_by_label(raw_data, recipe)
+    found = _counts_by_label(data, recipe)
     keywords = {word: _capped(found.get(word, {}), recipe) for word in recipe.keywords}
     mean = _mean(keywords.values())
     counts: dict[str, Counts] = dict(keywords)
@@ -53,49 +58,48 @@ def label_counts(raw_data: RawData, recipe: DatasetParameters) -> list[tuple[str
     return [(label, {split: counts[label].get(split, 0) for split in Split.values}) for label in recipe.labels]
 
 
-def members(raw_data: RawData, recipe: DatasetParameters) -> Iterator[Member]:
+def members(data: DataRevision, recipe: DatasetParameters) -> Iterator[Member]:
     """List the keyword and unknown clips. `<silence>` is cut from the noise by the engine."""
-    counts = dict(label_counts(raw_data, recipe))
+    counts = dict(label_counts(data, recipe))
     labels = {label: index for index, label in enumerate(recipe.labels)}
-    clips = _divided(raw_data, recipe)
-    keywords = clips.filter(label__in=recipe.keywords)
+    clips = _divided(data, recipe)
+    keywords = clips.filter(effective_label__in=recipe.keywords)
     if recipe.max_clips_per_keyword:
-        keywords = keywords.annotate(place=_drawn_within("label", "divided")).exclude(
+        keywords = keywords.annotate(place=_drawn_within("effective_label", "divided")).exclude(
             divided=Split.TRAIN, place__gt=recipe.max_clips_per_keyword
         )
     yield from _rows(keywords, labels)
     for split, count in counts.get(UNKNOWN, {}).items():
-        others = clips.exclude(label__in=recipe.keywords).filter(divided=split).order_by("draw", "name")[:count]
-        yield from _rows(others, labels)
+        others = clips.exclude(effective_label__in=recipe.keywords).filter(divided=split)
+        yield from _rows(others.order_by("draw", "name")[:count], labels)
 
 
-def noise(raw_data: RawData, recipe: DatasetParameters) -> list[Clip]:
-    """List the noise recordings that the recipe uses."""
-    if recipe.noise == "none":
+def noise(data: DataRevision, recipe: DatasetParameters) -> list[Clip]:
+    """List the noise recordings that the recipe uses; `data` is the raw data that they come from."""
+    if recipe.noise == NO_NOISE:
         return []
-    return list(Clip.objects.filter(raw_data=raw_data, kind=ClipKind.NOISE).order_by("name"))
+    return list(data.clips().filter(kind=ClipKind.NOISE, excluded=False).order_by("name"))
 
 
 def _rows(clips: QuerySet[Any], labels: dict[str, int]) -> Iterator[Member]:
-    fields = ("id", "offset", "length", "sample_rate", "label", "divided")
+    fields = ("id", "offset", "length", "sample_rate", "effective_label", "divided")
     for clip_id, offset, length, rate, label, split in clips.values_list(*fields).iterator():
         yield Member(clip_id, offset, length, rate, labels.get(label, labels.get(UNKNOWN, -1)), split)
 
 
-def _counts_by_label(raw_data: RawData, recipe: DatasetParameters) -> dict[str, Counts]:
+def _counts_by_label(data: DataRevision, recipe: DatasetParameters) -> LabelCounts:
     if recipe.split == "original":
-        return {label: dict(splits) for label, splits in raw_data.label_counts.items()}
-    rows = _divided(raw_data, recipe).order_by().values_list("label", "divided").annotate(count=Count("id"))
-    found: dict[str, Counts] = {}
+        return data.label_counts()
+    rows = _divided(data, recipe).order_by().values_list("effective_label", "divided").annotate(count=Count("id"))
+    found: LabelCounts = {}
     for label, split, count in rows:
         found.setdefault(label, {})[split] = count
     return found
 
 
-def _divided(raw_data: RawData, recipe: DatasetParameters) -> QuerySet[Any]:
+def _divided(data: DataRevision, recipe: DatasetParameters) -> QuerySet[Any]:
     """Clips of words with their split as `divided` and a random order as `draw`."""
-    words = Clip.objects.filter(raw_data=raw_data, kind=ClipKind.WORD)
-    words = words.annotate(draw=_hash(recipe.seed, F("name")))
+    words = _words(data).annotate(draw=_hash(recipe.seed, F("name")))
     if recipe.split == "original":
         return words.annotate(divided=F("split"))
     if recipe.split == "clip":
@@ -103,13 +107,17 @@ def _divided(raw_data: RawData, recipe: DatasetParameters) -> QuerySet[Any]:
         validation = test + int(HASHES * recipe.validation_percentage / 100)
         divided = _case(When(draw__lt=test, then=Value("test")), When(draw__lt=validation, then=Value("validation")))
     else:
-        voices = _speakers_by_split(raw_data, recipe)
+        voices = _speakers_by_split(data.raw_data, recipe)
         divided = _case(*(When(speaker__in=names, then=Value(split)) for split, names in voices.items()))
     return words.annotate(divided=divided)
 
 
+def _words(data: DataRevision) -> QuerySet[WithAnnotations[Clip, Edited]]:
+    return data.clips().filter(kind=ClipKind.WORD, excluded=False)
+
+
 def speakers(raw_data: RawData) -> list[str]:
-    """List the voices that the names of the clips tell."""
+    """List the voices that the names tell: of all clips as recorded, so that no edit moves a voice to another part."""
     words = Clip.objects.filter(raw_data=raw_data, kind=ClipKind.WORD).exclude(speaker="")
     return list(words.order_by("speaker").values_list("speaker", flat=True).distinct())
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import chain, count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,21 +13,36 @@ from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
+from django.db.models import Max
 from pydantic import ValidationError
 
 from datasets_app import recipe
-from datasets_app.models import Dataset, Origin, RawData, RawDataImport, Source
+from datasets_app.findings.queries import findings
+from datasets_app.models import (
+    ClipEdit,
+    Dataset,
+    Origin,
+    RawData,
+    RawDataImport,
+    RawDataQuerySet,
+    Source,
+    SpeechPreview,
+)
+from datasets_app.revisions import DataRevision, newest_revision
 from edgewise.accounts.models import User, Workspace
-from edgewise.errors import Conflict, Forbidden, Invalid, TooLarge, UserError
+from edgewise.errors import Conflict, Forbidden, Invalid, Problems, TooLarge, UserError
 from edgewise.ids import new_id
 from edgewise.jobs import services as jobs
 from edgewise.jobs.models import ACTIVE, State
 from edgewise.spec.dataset import SPLITS, UNKNOWN, DatasetParameters
 from edgewise.spec.fields import explain
+from edgewise.spec.quality import FindingCode
+from edgewise.spec.synthesis import SynthesisParameters
 
 SPEECH_COMMANDS = "SpeechCommands v2"
-CLIPS_PER_WORD = 250
 FEW_CLIPS = 50
+UNEVEN = 3
+"""Times as many clips as another keyword has, from which on a keyword is favoured."""
 LONGEST_NAME = 100
 MOST_LISTED = 20
 FEWEST_SPEAKERS = 3
@@ -46,20 +60,50 @@ def import_archive(*, workspace: Workspace, user: User, name: str, file: File[by
         TooLarge: the archive is larger than this server takes.
         QueueFull: too many imports wait already.
     """
-    name = _checked_name(RawData, workspace, name or Path(file_name).name.split(".")[0])
-    if file.size > settings.MAX_UPLOAD:
-        raise TooLarge(
-            f"The archive holds {file.size / 2**30:.1f} GiB; this server takes {settings.MAX_UPLOAD / 2**30:.1f} GiB.",
-            "Upload it in parts, or ask the operator to raise EDGEWISE_MAX_UPLOAD.",
-        )
-    if not file.size:
-        raise Invalid({"file": f"{file_name} is empty. Choose the archive with the recordings."})
+    name = check_raw_data_name(workspace, name or Path(file_name).name.split(".")[0])
+    check_size(file_name, file.size)
     location = default_storage.save(f"uploads/{new_id()}/{Path(file_name).name or 'archive'}", file)
     try:
-        return _begin_import(workspace, user, name, Origin.UPLOADED, Source.UPLOAD, location=location)
+        return import_stored_archive(workspace=workspace, user=user, name=name, location=location)
     except UserError:
         default_storage.delete(location)
         raise
+
+
+def import_stored_archive(*, workspace: Workspace, user: User | None, name: str, location: str) -> RawData:
+    """Queue the import of an archive that lies in the store.
+
+    Raises:
+        Invalid: the name is missing or taken.
+        QueueFull: too many imports wait already.
+    """
+    name = check_raw_data_name(workspace, name)
+    return _begin_import(workspace, user, name, Origin.UPLOADED, Source.UPLOAD, location=location)
+
+
+def check_raw_data_name(workspace: Workspace, name: str) -> str:
+    """Return the name without the spaces around it.
+
+    Raises:
+        Invalid: the name is missing, too long or taken.
+    """
+    return _checked_name(RawData, workspace, name)
+
+
+def check_size(file_name: str, size: int) -> None:
+    """Check how large an archive is, in bytes.
+
+    Raises:
+        Invalid: it is empty.
+        TooLarge: it is larger than this server takes.
+    """
+    if size > settings.MAX_UPLOAD:
+        raise TooLarge(
+            f"The archive holds {size / 2**30:.1f} GiB; this server takes {settings.MAX_UPLOAD / 2**30:.1f} GiB.",
+            "Upload it in parts, or ask the operator to raise EDGEWISE_MAX_UPLOAD.",
+        )
+    if not size:
+        raise Invalid({"file": f"{file_name} is empty. Choose the archive with the recordings."})
 
 
 def import_speech_commands(*, workspace: Workspace, user: User, location: str) -> RawData:
@@ -93,24 +137,40 @@ def import_speech_commands(*, workspace: Workspace, user: User, location: str) -
     return earlier
 
 
-def synthesize(
-    *, workspace: Workspace, user: User, name: str, keywords: list[str], clips_per_word: int = CLIPS_PER_WORD,
-    seed: int = 0,
-) -> RawData:  # fmt: skip
-    """Queue the speaking of keywords, of other words, and of noise."""
-    problems: dict[str, str] = {}
-    words = [word.strip().lower() for word in keywords if word.strip()]
-    if not 1 <= len(words) <= 100 or len(set(words)) < len(words):
-        problems["keywords"] = "Give from 1 to 100 different words to speak."
-    elif bad := [word for word in words if not all(sign.isalnum() or sign in "_'-" for sign in word)]:
-        problems["keywords"] = f"{', '.join(bad)}: use letters, digits, _ and - only."
-    if not 10 <= clips_per_word <= 5000:
-        problems["clips_per_word"] = "Speak each word from 10 to 5,000 times."
-    if problems:
-        raise Invalid(problems)
+def synthesize(*, workspace: Workspace, user: User, name: str, parameters: Mapping[str, Any]) -> RawData:
+    """Queue the speaking of keywords, of other words, of near misses, and of noise.
+
+    Raises:
+        Invalid: a parameter is wrong, or the name is missing or taken.
+        QueueFull: too many jobs wait already.
+    """
+    chosen = _checked_synthesis(parameters)
     name = _checked_name(RawData, workspace, name)
-    options = {"keywords": words, "clips_per_word": clips_per_word, "seed": seed}
-    return _begin_import(workspace, user, name, Origin.SYNTHETIC, Source.SYNTHESIS, options=options)
+    return _begin_import(
+        workspace, user, name, Origin.SYNTHETIC, Source.SYNTHESIS, options=chosen.model_dump(exclude_none=True)
+    )
+
+
+def preview_speech(*, workspace: Workspace, user: User, parameters: Mapping[str, Any]) -> SpeechPreview:
+    """Queue an example of a synthesis, in place of the user's earlier one.
+
+    Raises:
+        Invalid: a parameter is wrong.
+        QueueFull: too many jobs wait already.
+    """
+    chosen = _checked_synthesis(parameters)
+    with transaction.atomic():
+        SpeechPreview.objects.filter(created_by=user).delete()
+        preview = SpeechPreview.objects.create(workspace=workspace, created_by=user, parameters=chosen.model_dump())
+        jobs.enqueue(preview)
+    return preview
+
+
+def _checked_synthesis(parameters: Mapping[str, Any]) -> SynthesisParameters:
+    try:
+        return SynthesisParameters.model_validate(dict(parameters))
+    except ValidationError as error:
+        raise Invalid(explain(error, SynthesisParameters)) from error
 
 
 def delete_raw_data(raw_data: RawData) -> None:
@@ -122,28 +182,54 @@ def delete_raw_data(raw_data: RawData) -> None:
     with transaction.atomic():
         # Locked, so that nobody makes a dataset of it meanwhile.
         raw_data = RawData.objects.select_for_update(of=("self",)).select_related("import_job").get(pk=raw_data.pk)
-        _refuse_while_needed(raw_data.name, [f"dataset “{name}”" for name in _first_names(raw_data.datasets)])
+        needed_by = [f"dataset “{name}”" for name in _first_names(raw_data.datasets)]
+        needed_by += [f"dataset “{name}”, which uses its noise" for name in _first_names(raw_data.noise_of)]
+        _refuse_while_needed(raw_data.name, needed_by)
         job = raw_data.import_job
         if job.active:
             raise Conflict(f"“{raw_data.name}” is being imported.", "Cancel the import first.")
+        earlier = [*raw_data.earlier_packs, *(take.file_name for take in raw_data.takes.all())]
         raw_data.delete()
     if raw_data.pack and not RawData.objects.filter(pack=raw_data.pack).exists():
         default_storage.delete(raw_data.pack)
+    for name in earlier:
+        default_storage.delete(name)
     if job.source == Source.UPLOAD:
         default_storage.delete(job.location)
 
 
-def _begin_import(
-    workspace: Workspace, user: User, name: str, origin: Origin, source: Source, *, location: str = "",
-    options: dict[str, Any] | None = None, shared: bool = False,
-) -> RawData:  # fmt: skip
+def make_raw_data(
+    *,
+    workspace: Workspace,
+    user: User | None,
+    name: str,
+    origin: Origin,
+    source: Source,
+    shared: bool = False,
+    **job: Any,
+) -> RawData:
+    """Make raw data without clips, and the row of the job that fills it; `job` are fields of that row.
+
+    Raises:
+        Invalid: the name is missing or taken.
+    """
+    name = _checked_name(RawData, workspace, name)
     with transaction.atomic(), _name_is_free(name):
         raw_data = RawData.objects.create(workspace=workspace, created_by=user, name=name, origin=origin, shared=shared)
-        job = RawDataImport.objects.create(
-            workspace=workspace, created_by=user, raw_data=raw_data, source=source, location=location,
+        RawDataImport.objects.create(workspace=workspace, created_by=user, raw_data=raw_data, source=source, **job)
+    return raw_data
+
+
+def _begin_import(
+    workspace: Workspace, user: User | None, name: str, origin: Origin, source: Source, *, location: str = "",
+    options: dict[str, Any] | None = None, shared: bool = False,
+) -> RawData:  # fmt: skip
+    with transaction.atomic():
+        raw_data = make_raw_data(
+            workspace=workspace, user=user, name=name, origin=origin, source=source, shared=shared, location=location,
             options=options or {}, progress_unit="files",
         )  # fmt: skip
-        jobs.enqueue(job)
+        jobs.enqueue(raw_data.import_job)
     return raw_data
 
 
@@ -159,19 +245,48 @@ def create_dataset(
         Invalid: a parameter is wrong, a keyword is not in the data, or the name is taken.
         Conflict: the raw data is not imported yet.
     """
-    chosen = _validated(raw_data, {**prefill(raw_data)["parameters"], **parameters})
-    counts = recipe.label_counts(raw_data, chosen)
-    _require_training_clips(chosen, counts)
-    name = _checked_name(Dataset, workspace, name)
+    revision = newest_revision(workspace, raw_data)
+    data = DataRevision(raw_data, workspace, revision)
+    problems = Problems()
+    with problems.gathered():
+        name = _checked_name(Dataset, workspace, name)
+    with problems.gathered():
+        chosen = _validated(data, {**prefill(raw_data)["parameters"], **parameters})
+        counts = recipe.label_counts(data, chosen)
+        _require_training_clips(chosen, counts)
+        noise_source = _noise_source(workspace, chosen)
+    problems.raise_any()
+    noise_revision = newest_revision(workspace, noise_source) if noise_source else revision
     with _name_is_free(name):
         return Dataset.objects.create(
             workspace=workspace,
             created_by=user,
             raw_data=raw_data,
+            revision=revision,
+            noise_source=noise_source,
+            noise_revision=noise_revision,
             name=name,
             parameters=chosen.model_dump(),
             counts=counts,
+            counted_revision=revision,
         )
+
+
+def refresh_counts(datasets: Iterable[Dataset]) -> None:
+    """Count again what edits of clips have changed since `counts` were counted."""
+    rows = list(datasets)
+    edits = ClipEdit.objects.filter(
+        workspace__in={row.workspace_id for row in rows}, raw_data__in={row.raw_data_id for row in rows}
+    )
+    newest = {
+        (workspace, raw_data): revision
+        for workspace, raw_data, revision in edits.values_list("workspace", "raw_data").annotate(Max("revision"))
+    }
+    for row in rows:
+        revision = newest.get((row.workspace_id, row.raw_data_id), 0)
+        if revision != row.counted_revision:
+            row.counts, row.counted_revision = recipe.label_counts(DataRevision.of(row, revision), row.recipe), revision
+            row.save(update_fields=["counts", "counted_revision"])
 
 
 def rename_dataset(dataset: Dataset, name: str) -> None:
@@ -179,15 +294,6 @@ def rename_dataset(dataset: Dataset, name: str) -> None:
     dataset.name = _checked_name(Dataset, dataset.workspace, name, but=dataset)
     with _name_is_free(dataset.name):
         dataset.save(update_fields=["name"])
-
-
-def duplicate_dataset(dataset: Dataset, user: User) -> Dataset:
-    """Make a dataset with the same recipe."""
-    name = _name_of_copy(dataset)
-    return Dataset.objects.create(
-        workspace=dataset.workspace, created_by=user, raw_data=dataset.raw_data, name=name,
-        parameters=dataset.parameters, counts=dataset.counts,
-    )  # fmt: skip
 
 
 def delete_dataset(dataset: Dataset) -> None:
@@ -213,43 +319,82 @@ def _refuse_while_needed(name: str, needed_by: list[str]) -> None:
         raise Conflict(f"“{name}” is needed by {', '.join(needed_by)}.", "Delete these first.", needed_by=needed_by)
 
 
-def count_labels(raw_data: RawData, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def count_labels(data: DataRevision, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Count what a dataset would hold: `labels` as [label, {split: clips}], and `warnings` for people."""
-    chosen = _validated(raw_data, {**prefill(raw_data)["parameters"], **parameters})
-    labels = recipe.label_counts(raw_data, chosen)
+    chosen = _validated(data, {**prefill(data.raw_data)["parameters"], **parameters})
+    labels = recipe.label_counts(data, chosen)
+    return {"labels": labels, "warnings": warnings_about(data, chosen, labels)}
+
+
+def warnings_about(
+    data: DataRevision, chosen: DatasetParameters, labels: Iterable[tuple[str, dict[str, int]]]
+) -> list[str]:
+    """Say which labels have too few clips to be learnt or judged, and which results would flatter."""
+    labels = list(labels)
     warnings = [
         f"{label} has only {sum(splits.values())} clips; from {FEW_CLIPS} on results can be trusted."
         for label, splits in labels
         if label in chosen.keywords and sum(splits.values()) < FEW_CLIPS
     ]
+    warnings += _uneven(chosen, dict(labels))
+    warnings += _voices_in_several_splits(data, chosen)
     missing = {split: [label for label, splits in labels if not splits[split]] for split in SPLITS}
-    warnings += [f"No {split} clips of {', '.join(lacking)}." for split, lacking in missing.items() if lacking]
-    return {"labels": labels, "warnings": warnings}
+    return warnings + [f"No {split} clips of {', '.join(lacking)}." for split, lacking in missing.items() if lacking]
+
+
+def _uneven(chosen: DatasetParameters, counts: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    """Warn of keywords with many times the training clips of others: the network learns to guess them."""
+    train = {word: counts[word]["train"] for word in chosen.keywords if counts[word]["train"]}
+    if not train:
+        return
+    most, least = max(train, key=train.__getitem__), min(train, key=train.__getitem__)
+    if train[most] >= UNEVEN * train[least]:
+        yield (
+            f"{most} has {train[most]:,} training clips and {least} only {train[least]:,}, so the network will favour "
+            f"{most}. Limit the clips per keyword to {train[least]:,}, or record more of {least}."
+        )
+
+
+def _voices_in_several_splits(data: DataRevision, chosen: DatasetParameters) -> Iterator[str]:
+    """Warn where the test would be spoken by voices of the training, though the data tells who speaks."""
+    if chosen.split == "speaker" or len(recipe.speakers(data.raw_data)) < FEWEST_SPEAKERS:
+        return
+    torn = findings(data).filter(code=FindingCode.SPEAKER_IN_SEVERAL_SPLITS, settled=False)
+    if chosen.split == "clip" or torn.exists():
+        yield (
+            "Some people are heard in training and in the test, so results say little about people who were never "
+            "heard. Split by speaker instead."
+        )
 
 
 def prefill(raw_data: RawData) -> dict[str, Any]:
     """Read the defaults off the data: `parameters`, and in `read_from` a sentence for each that says from what."""
     rate = min(max(raw_data.sample_rate, 8000), 48000)
     duration = min(max(round(raw_data.median_milliseconds / 50) * 50, 250), 10000)
-    return {
-        "parameters": {"sample_rate": rate, "clip_duration_ms": duration},
-        "read_from": {
-            "sample_rate": f"Most clips have {raw_data.sample_rate:,} Hz.",
-            "clip_duration_ms": f"The median clip lasts {raw_data.median_milliseconds:,} ms.",
-        },
+    parameters: dict[str, Any] = {"sample_rate": rate, "clip_duration_ms": duration}
+    read_from = {
+        "sample_rate": f"Most clips have {raw_data.sample_rate:,} Hz.",
+        "clip_duration_ms": f"The median clip lasts {raw_data.median_milliseconds:,} ms.",
     }
+    # Recorded clips are divided by clip, for the first of them come from one person; uploads bring a division.
+    if raw_data.origin == Origin.RECORDED and (people := len(recipe.speakers(raw_data))) >= FEWEST_SPEAKERS:
+        parameters["split"] = "speaker"
+        read_from["split"] = f"{people} people were recorded: each is heard in one part only."
+    return {"parameters": parameters, "read_from": read_from}
 
 
-def _validated(raw_data: RawData, parameters: Mapping[str, Any]) -> DatasetParameters:
+def _validated(data: DataRevision, parameters: Mapping[str, Any]) -> DatasetParameters:
+    raw_data = data.raw_data
     if not raw_data.ready:
         raise Conflict(f"“{raw_data.name}” is not imported yet.", "Wait until its import has ended.")
     try:
         chosen = DatasetParameters.model_validate(dict(parameters))
     except ValidationError as error:
         raise Invalid(explain(error, DatasetParameters)) from error
-    unknown = [word for word in chosen.keywords if word not in raw_data.label_counts]
+    labels = data.label_counts()
+    unknown = [word for word in chosen.keywords if word not in labels]
     if unknown:
-        raise Invalid({"keywords": " ".join(_not_there(raw_data, word) for word in unknown)})
+        raise Invalid({"keywords": " ".join(_not_there(raw_data, labels, word) for word in unknown)})
     if chosen.split == "speaker" and (known := len(recipe.speakers(raw_data))) < FEWEST_SPEAKERS:
         raise Invalid(
             {
@@ -273,8 +418,22 @@ def _require_training_clips(chosen: DatasetParameters, counts: list[tuple[str, d
         raise Invalid(problems)
 
 
-def _not_there(raw_data: RawData, word: str) -> str:
-    by_letters = {label.casefold(): label for label in raw_data.label_counts}
+def noise_sources(workspace: Workspace) -> RawDataQuerySet:
+    """Raw data whose noise a dataset of the workspace can use."""
+    return RawData.objects.visible_to(workspace).ready().filter(noise_count__gt=0)
+
+
+def _noise_source(workspace: Workspace, chosen: DatasetParameters) -> RawData | None:
+    if chosen.foreign_noise is None:
+        return None
+    source = noise_sources(workspace).filter(pk=chosen.foreign_noise).first()
+    if source is None:
+        raise Invalid({"noise": "There is no such raw data with noise in your workspace. Choose another."})
+    return source
+
+
+def _not_there(raw_data: RawData, labels: Iterable[str], word: str) -> str:
+    by_letters = {label.casefold(): label for label in labels}
     near = [by_letters[match] for match in difflib.get_close_matches(word.casefold(), by_letters, n=3)]
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     return f"“{word}” is not in “{raw_data.name}”.{hint}"
@@ -311,10 +470,3 @@ def _name_is_free(name: str) -> Iterator[None]:
 
 def _taken(name: str) -> str:
     return f"The name “{name}” is taken; choose another."
-
-
-def _name_of_copy(dataset: Dataset) -> str:
-    taken = set(Dataset.objects.filter(workspace=dataset.workspace).values_list("name", flat=True))
-    endings = chain([" copy"], (f" copy {number}" for number in count(2)))
-    names = (dataset.name[: LONGEST_NAME - len(ending)] + ending for ending in endings)
-    return next(name for name in names if name not in taken)

@@ -104,7 +104,7 @@ def _raw_data(user: User, name: str, wishes: Wishes) -> RawData:
     workspace = give_personal_workspace(user)
     if wishes.audio is None:
         words = wishes.keywords or WORDS
-        raw_data = datasets.synthesize(workspace=workspace, user=user, name=name, keywords=words)
+        raw_data = datasets.synthesize(workspace=workspace, user=user, name=name, parameters={"keywords": words})
         title = f"Speaking {', '.join(words)}"
     else:
         with _archive(wishes.audio) as path, path.open("rb") as file:

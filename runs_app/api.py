@@ -22,20 +22,23 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
+from datasets_app.api import UUID, ChangesSerializer
+from datasets_app.changes import changes_since
 from datasets_app.models import Dataset
 from edgewise.api.authentication import user_of, workspace_of
 from edgewise.api.idempotency import idempotent
 from edgewise.api.naming import RenameMixin
+from edgewise.api.ranges import ranged
 from edgewise.errors import Invalid, NotFound
 from edgewise.jobs.models import LogLine
 from edgewise.jobs.presentation import snapshot
 from edgewise.spec.detection import THRESHOLDS
 from edgewise.spec.fields import declared
 from edgewise.spec.network import NETWORKS, NetworkSpec
-from runs_app import queries, services
+from runs_app import maps, previews, queries, services
 from runs_app.costs import CostBreakdown, CostQuery, StagesQuery
 from runs_app.live import as_point, run_events
-from runs_app.models import Detection, Evaluation, Metric, Prediction, Project, Run
+from runs_app.models import ClipMap, Detection, Evaluation, Metric, Prediction, Preview, Project, Run
 
 PARAMETER_TYPES = {"integer": OpenApiTypes.INT, "number": OpenApiTypes.FLOAT, "object": OpenApiTypes.UUID}
 LABEL_COLUMNS = ("label", "precision", "recall", "f1", "support")
@@ -137,7 +140,8 @@ class RunSerializer(serializers.ModelSerializer[Run]):
     class Meta:
         model = Run
         fields = [
-            "id", "name", "project", "dataset", "parameters", "labels", "initial_weights", "best_step",
+            "id", "name", "project", "dataset", "revision", "noise_revision", "parameters", "labels",
+            "initial_weights", "best_step",
             "best_accuracy", "training_seconds", "weights_sha256", "created_at", "job",
         ]  # fmt: skip
         read_only_fields = fields
@@ -153,9 +157,12 @@ class NewRunSerializer(serializers.Serializer[Any]):
 
     project = serializers.UUIDField()
     dataset = serializers.UUIDField()
-    name = serializers.CharField()
+    name = serializers.CharField(allow_blank=True)
     parameters = serializers.DictField(required=False, default=dict)
     initial_weights = serializers.UUIDField(required=False, allow_null=True, default=None)
+    same_data_as = serializers.UUIDField(
+        required=False, allow_null=True, default=None, help_text="A run whose revision of the data shall be used again."
+    )
 
 
 class MetricSerializer(serializers.ModelSerializer[Metric]):
@@ -265,6 +272,87 @@ class PredictionSerializer(serializers.ModelSerializer[Prediction]):
         return f"/api/v1/raw-data/{clip.raw_data_id}/clips/{clip.pk}/audio{stretch}"
 
 
+class ExampleSerializer(serializers.Serializer[Any]):
+    """A training example, and where to hear and see it. `clip` is null where the noise was generated."""
+
+    label = serializers.CharField()  # type: ignore[assignment]  # a field of the data, not the text beside one
+    clip = serializers.UUIDField(allow_null=True)
+    name = serializers.CharField(help_text="Of the clip, in its archive.")
+    audio = serializers.CharField()
+    picture = serializers.CharField()
+
+
+class PreviewSerializer(serializers.ModelSerializer[Preview]):
+    """Training examples as a run with these parameters hears them, once its job has made them."""
+
+    parameters = serializers.DictField(read_only=True)
+    next_step = serializers.IntegerField(read_only=True)
+    examples = serializers.SerializerMethodField()
+    job = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Preview
+        fields = [
+            "id", "dataset", "revision", "noise_revision", "step", "next_step", "parameters", "examples", "created_at",
+            "job",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+    @extend_schema_field(ExampleSerializer(many=True))
+    def get_examples(self, preview: Preview) -> Any:
+        """The examples; none until they are made."""
+        return ExampleSerializer(previews.examples(preview), many=True).data
+
+    @extend_schema_field(dict[str, Any])
+    def get_job(self, preview: Preview) -> dict[str, Any]:
+        """Where its making stands."""
+        return snapshot(preview)
+
+
+class NewPreviewSerializer(serializers.Serializer[Any]):
+    """Which examples: the parameters of a run, as `POST /runs` takes them, and one of its steps."""
+
+    parameters = serializers.DictField(required=False, default=dict)
+    step = serializers.IntegerField(required=False, default=0)
+    same_data_as = serializers.UUIDField(required=False, allow_null=True, default=None)
+
+
+class MapPointSerializer(serializers.Serializer[Any]):
+    """A clip on a map. `around` is the most frequent label of its ten nearest clips; shares are from 0 to 1."""
+
+    clip = serializers.UUIDField()
+    name = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # a field of the data, not the text beside one
+    x = serializers.FloatField()
+    y = serializers.FloatField()
+    around = serializers.CharField()
+    alike = serializers.FloatField(help_text="Share of the nearest clips that have its label.")
+    agreed = serializers.FloatField(help_text="Share of the nearest clips that have the label `around`.")
+    is_suspect = serializers.BooleanField(help_text="Whether it is probably mislabelled.")
+    is_far = serializers.BooleanField(help_text="Whether it lies far from all others.")
+
+
+class ClipMapSerializer(serializers.ModelSerializer[ClipMap]):
+    """The words of a run's raw data in the plane, as labelled now; no points until its job has ended well."""
+
+    points = serializers.SerializerMethodField()
+    job = serializers.SerializerMethodField()
+
+    class Meta:
+        model = ClipMap
+        fields = ["id", "run", "weights_sha256", "clip_count", "points", "created_at", "job"]
+
+    @extend_schema_field(MapPointSerializer(many=True))
+    def get_points(self, found: ClipMap) -> Any:
+        """The clips."""
+        return MapPointSerializer(maps.read_points(found), many=True).data
+
+    @extend_schema_field(dict[str, Any])
+    def get_job(self, found: ClipMap) -> dict[str, Any]:
+        """Where its drawing stands."""
+        return snapshot(found)
+
+
 class LogLineSerializer(serializers.ModelSerializer[LogLine]):
     """A line of the log."""
 
@@ -313,6 +401,7 @@ class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, 
             name=values["name"],
             parameters=values["parameters"],
             initial_weights=values["initial_weights"] and _own(self.get_queryset(), values["initial_weights"], "run"),
+            same_data_as=values["same_data_as"] and _own(self.get_queryset(), values["same_data_as"], "run"),
         )
         return Response(RunSerializer(run).data, status=status.HTTP_201_CREATED)
 
@@ -341,6 +430,13 @@ class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, 
         run = self.get_object()
         services.resume_run(run)
         return Response(RunSerializer(run).data)
+
+    @extend_schema(responses=ChangesSerializer)
+    @action(detail=True, pagination_class=None, filter_backends=[])
+    def changes(self, request: Request, pk: str) -> Response:
+        """List the clips of the run's data that edits have changed since it was queued."""
+        run = _own(self.get_queryset().select_related("dataset__raw_data", "dataset__noise_source"), pk, "run")
+        return Response(ChangesSerializer(changes_since(run.dataset, run)).data)
 
     @extend_schema(
         parameters=[
@@ -407,6 +503,23 @@ class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, 
         services.set_operating_point(run, wanted.validated_data)
         return Response(OperatingPointSerializer(queries.errors(run)).data)
 
+    @extend_schema(responses=ClipMapSerializer)
+    @action(detail=True, pagination_class=None, filter_backends=[])
+    def map(self, request: Request, pk: str) -> Response:
+        """Return how the clips of the raw data lie to each other, as the run's network hears them."""
+        found = maps.newest_map(self.get_object())
+        if found is None:
+            raise NotFound("map: POST asks for one")
+        return Response(ClipMapSerializer(found).data)
+
+    @extend_schema(request=None, responses={201: ClipMapSerializer})
+    @map.mapping.post
+    @idempotent
+    def draw_map(self, request: Request, pk: str) -> Response:
+        """Ask for a map, which replaces the earlier one."""
+        made = maps.request_map(run=self.get_object(), user=user_of(request))
+        return Response(ClipMapSerializer(made).data, status=status.HTTP_201_CREATED)
+
     @extend_schema(
         parameters=[
             OpenApiParameter("label", OpenApiTypes.INT, description="Index of the true label."),
@@ -433,6 +546,51 @@ class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, 
         return Response(LogLineSerializer(LogLine.objects.filter(job_id=self.get_object().pk), many=True).data)
 
 
+class PreviewResource(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Preview]):
+    """Training examples of one dataset, to be heard and seen before anything is trained."""
+
+    serializer_class = PreviewSerializer
+    queryset = Preview.objects.none()
+
+    def get_queryset(self) -> QuerySet[Preview]:
+        """Those of the dataset in the address, if it is the workspace's."""
+        return Preview.objects.filter(dataset=self._dataset())
+
+    @extend_schema(request=NewPreviewSerializer, responses={201: PreviewSerializer})
+    @idempotent
+    def create(self, request: Request, dataset: str) -> Response:
+        """Make the first ten examples of a step, as a run with these parameters hears them."""
+        wanted = NewPreviewSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        dataset_row, values = self._dataset(), wanted.validated_data
+        preview = previews.request_preview(
+            dataset=dataset_row,
+            user=user_of(request),
+            parameters=values["parameters"],
+            step=values["step"],
+            same_data_as=values["same_data_as"] and _own(dataset_row.runs.all(), values["same_data_as"], "run"),
+        )
+        return Response(PreviewSerializer(preview).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(responses={(200, "audio/wav"): OpenApiTypes.BINARY, (206, "audio/wav"): OpenApiTypes.BINARY})
+    @action(detail=True, url_path=r"examples/(?P<number>\d+)/audio", filter_backends=[])
+    def audio(self, request: Request, dataset: str, pk: str, number: str) -> HttpResponse:
+        """Play an example, counted from 0, as 16-bit wav; ranges are served."""
+        content = previews.audio(self.get_object(), int(number))
+        return ranged(request, content, "audio/wav")
+
+    @extend_schema(responses={(200, "image/png"): OpenApiTypes.BINARY})
+    @action(detail=True, url_path=r"examples/(?P<number>\d+)/picture", filter_backends=[])
+    def picture(self, request: Request, dataset: str, pk: str, number: str) -> HttpResponse:
+        """Return the features of an example, counted from 0, as PNG: time to the right, one pixel for each value."""
+        return HttpResponse(previews.picture(self.get_object(), int(number)), content_type="image/png")
+
+    def _dataset(self) -> Dataset:
+        rows = Dataset.objects.filter(workspace=workspace_of(self.request)).select_related("raw_data__import_job")
+        dataset: Dataset = _own(rows, self.kwargs["dataset"], "dataset")
+        return dataset
+
+
 def _own(rows: QuerySet[Any], row_id: Any, what: str) -> Any:
     row = rows.filter(pk=row_id).first()
     if row is None:
@@ -457,6 +615,7 @@ def _csv(name: str, rows: Iterable[Iterable[Any]]) -> HttpResponse:
 router = SimpleRouter(trailing_slash=False)
 router.register("projects", ProjectResource, basename="project")
 router.register("runs", RunResource, basename="run")
+router.register(rf"datasets/(?P<dataset>{UUID})/preview", PreviewResource, basename="preview")
 urlpatterns = [
     path("networks", Networks.as_view(), name="networks"),
     path("networks/cost", CustomNetworkCost.as_view(), name="network-cost"),

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from plotly.utils import PlotlyJSONEncoder
 
 from edgewise.spec.detection import THRESHOLDS
+from runs_app.maps import Point
 from runs_app.models import Detection, Metric, Run, Series
 from runs_app.queries import Curves, Errors
 
@@ -31,6 +32,8 @@ DARK = {
 MOST_CELLS_WITH_NUMBERS = 40
 CURVES = ("train", "validation")
 WINDOWS = ("quiet", "validation", "train", "test", "bad")
+MANY = ("#4c78a8", "#f58518", "#54a24b", "#b279a2", "#eeca3b", "#72b7b2", "#9d755d", "#ff9da6")
+"""Colours of any number of labels, of a lightness that is seen on both papers; they repeat with other shapes."""
 DASHES = ("dot", "dash", "solid", "dashdot", "longdash")
 SHOWN_PER_HOUR, SHOWN_MISSED = 10.0, 0.5
 """What the axes of the trade-off show at least; there is more to the right and above."""
@@ -152,6 +155,38 @@ def detection_figure(found: Detection, chosen: Errors) -> str:
         },
     )  # fmt: skip
     return _document(figure, {}, WINDOWS)
+
+
+def map_figure(points: Sequence[Point]) -> str:
+    """Clips in the plane, one colour for each label; rings mark what is probably mislabelled, crosses what is far off.
+
+    Each point carries the id of its clip, its name, its label and what its neighbours are called.
+    """
+    labels = sorted({point.label for point in points})
+    traces = [_places([point for point in points if point.label == label], label) for label in labels]
+    for place, trace in enumerate(traces):
+        trace.marker.update(size=6, opacity=0.8, color=MANY[place % len(MANY)], symbol=place // len(MANY))
+    rings = _places([point for point in points if point.is_suspect], "probably mislabelled")
+    rings.marker.update(size=15, symbol="circle-open", color="#d0342c", line={"width": 2})
+    crosses = _places([point for point in points if point.is_far], "far from all others")
+    crosses.marker.update(size=12, symbol="x-thin", line={"width": 2, "color": "#808b92"})
+    figure = go.Figure([*traces, *(trace for trace in (rings, crosses) if trace.x)])
+    hidden = {"visible": False}
+    figure.update_layout(
+        height=640, hovermode="closest", dragmode="pan", margin={"l": 0, "r": 0, "t": 32, "b": 8},
+        legend={"itemsizing": "constant", "orientation": "h", "y": 0, "yanchor": "top"},
+        xaxis=hidden, yaxis={**hidden, "scaleanchor": "x"},
+    )  # fmt: skip
+    return _document(figure, {})
+
+
+def _places(points: Sequence[Point], name: str) -> go.Scatter:
+    return go.Scatter(
+        x=[point.x for point in points], y=[point.y for point in points], mode="markers", name=name,
+        customdata=[[str(point.clip), point.name, point.label, point.around] for point in points],
+        meta={"series": name, "value": "place"},
+        hovertemplate="<b>%{customdata[2]}</b> among “%{customdata[3]}”<br>%{customdata[1]}<extra></extra>",
+    )  # fmt: skip
 
 
 def _from_zero(end: float) -> list[float]:

@@ -12,7 +12,7 @@ from django.http import QueryDict
 from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.fields import declared
 from edgewise.spec.network import NETWORKS, STAGE_KINDS, LMUStage, NetworkSpec
-from edgewise.spec.run import AUGMENTATION, PREPROCESSING, TRAINING, RunParameters
+from edgewise.spec.run import AUGMENTATION, PREPROCESSING, TRAINING, RunParameters, TrainingParameters
 from edgewise.web.forms import BoundParameter, Group, ParameterForm, read
 from runs_app.costs import CostBreakdown, StageCosts
 from runs_app.models import Detection
@@ -22,6 +22,7 @@ CUSTOM = "custom"
 GROUPS = (TRAINING, PREPROCESSING, AUGMENTATION)
 # The network has a place of its own in the form, and the sample rate follows from the dataset.
 APART = ("network", "sample_rate")
+NOT_HEARD = {*APART, *TrainingParameters.model_fields}
 
 STAGES = "network.stages."
 KIND_OF_STAGE = re.compile(rf"{re.escape(STAGES)}(\d{{1,3}})\.kind")
@@ -198,6 +199,18 @@ class RunForm(ParameterForm):
 def read_run(posted: QueryDict, editor: NetworkEditor) -> dict[str, Any]:
     """Take the parameters of a run from a posted form, as they were typed; `editor` read the network."""
     return {**read(RunParameters, posted, without=APART), "network": editor.value}
+
+
+def examples_form(
+    defaults: Mapping[str, Any], values: Mapping[str, Any], errors: Mapping[str, str] | None = None
+) -> ParameterForm:
+    """What is done to the clips before a network hears them."""
+    return ParameterForm(RunParameters, values, defaults=defaults, errors=errors, without=NOT_HEARD)
+
+
+def read_examples(posted: QueryDict) -> dict[str, Any]:
+    """Take what is done to the clips from a posted form, as it was typed."""
+    return read(RunParameters, posted, without=NOT_HEARD)
 
 
 def operating_point_form(

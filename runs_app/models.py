@@ -6,7 +6,7 @@ from functools import cached_property
 
 from django.db import models
 
-from datasets_app.models import Clip, Dataset
+from datasets_app.models import AtRevision, Clip, Dataset
 from edgewise.accounts.models import WorkspaceRow
 from edgewise.jobs.models import Job, Queue
 from edgewise.spec.detection import OperatingPoint
@@ -25,7 +25,7 @@ class Project(WorkspaceRow):
         return self.name
 
 
-class Run(Job):
+class Run(AtRevision, Job):
     """The training of one network on one dataset, evaluated on the test split at its end."""
 
     KIND = "train"
@@ -81,6 +81,75 @@ class Run(Job):
     def weights_name(self) -> str:
         """The stored weights of its best checkpoint; what has this name never changes."""
         return f"{self.folder}/weights/{self.weights_sha256}.npz"
+
+
+class Preview(AtRevision, Job):
+    """Training examples of one step, as a network hears them: after augmentation, with their features as pictures."""
+
+    KIND = "preview_examples"
+    QUEUE = Queue.LIGHT
+    SIZE = 10
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="previews")
+    parameters = models.JSONField(help_text="Those of RunParameters that decide the batches.")
+    step = models.PositiveIntegerField(help_text="The first examples of this step's batch are shown.")
+    examples = models.JSONField(default=list, help_text="Label, and the clip and its name, of each example.")
+
+    class Meta(Job.Meta):
+        constraints = [
+            *Job.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["dataset", "revision", "noise_revision", "step", "parameters"],
+                name="one_preview_for_each_input",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Step {self.step} on {self.dataset}"
+
+    @cached_property
+    def settings(self) -> RunParameters:
+        """The parameters, validated; those that do not decide the batches are the defaults."""
+        return RunParameters.model_validate(self.parameters)
+
+    @property
+    def next_step(self) -> int:
+        """The first step whose batch has none of these examples; small batches are shown one after the other."""
+        return self.step + -(-self.SIZE // self.settings.batch_size)
+
+    @property
+    def folder(self) -> str:
+        """Where its files lie in the store."""
+        return f"previews/{self.pk}"
+
+    def audio_name(self, number: int) -> str:
+        """The stored sound of an example, counted from 0: 16-bit wav."""
+        return f"{self.folder}/{number}.wav"
+
+    def picture_name(self, number: int) -> str:
+        """The stored picture of an example's features, counted from 0: PNG."""
+        return f"{self.folder}/{number}.png"
+
+
+class ClipMap(Job):
+    """The words of a run's raw data in the plane, as the run's network hears them."""
+
+    KIND = "map_clips"
+    MOST_CLIPS = 5000
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="maps")
+    weights_sha256 = models.CharField(max_length=64, blank=True, help_text="Of the network that heard the clips.")
+    clip_count = models.PositiveIntegerField(default=0)
+    points = models.JSONField(
+        default=dict,
+        help_text="Columns: clips (ids), x, y, nearest (places of the nearest clips in the columns), is_far.",
+    )
+
+    class Meta(Job.Meta):
+        pass
+
+    def __str__(self) -> str:
+        return f"Map of {self.run}"
 
 
 class Series(models.TextChoices):

@@ -17,7 +17,7 @@ from edgewise.accounts.models import Workspace
 from edgewise.jobs.models import LogLine, State
 from edgewise.lookup import as_id, one
 from edgewise.spec.detection import THRESHOLDS, OperatingPoint
-from runs_app.models import Detection, Metric, Prediction, Project, Run, Series
+from runs_app.models import Detection, Metric, Prediction, Preview, Project, Run, Series
 
 RUNS_OF_A_PROJECT = 10
 RUNS_ON_A_PAGE = 200
@@ -25,6 +25,8 @@ SPARKLINE_POINTS = 32
 CURVE_POINTS = 2000
 LOG_LINES = 1000
 CLIPS_SHOWN = 60
+DATASET = ("dataset__raw_data", "dataset__workspace", "dataset__noise_source")
+"""A run's dataset with what its clips are read through."""
 
 ORDERS = {
     "newest": ("Newest first", F("queued_at").desc()),
@@ -159,6 +161,16 @@ def project(workspace: Workspace, project_id: object) -> Project:
     return one(Project.objects.filter(workspace=workspace, pk=as_id(project_id)), "project")
 
 
+def newest_project(workspace: Workspace) -> Project | None:
+    """The workspace's newest project; None where it has none."""
+    return Project.objects.filter(workspace=workspace).order_by("-created_at").first()
+
+
+def preview(workspace: Workspace, dataset_id: uuid.UUID, preview_id: uuid.UUID) -> Preview:
+    """Training examples of one of the workspace's datasets."""
+    return one(Preview.objects.filter(workspace=workspace, dataset=dataset_id, pk=preview_id), "preview")
+
+
 def datasets(workspace: Workspace) -> list[Dataset]:
     """Datasets that a run can be trained on, newest first."""
     return list(Dataset.objects.filter(workspace=workspace).select_related("raw_data").order_by("-created_at"))
@@ -168,7 +180,7 @@ def find_run(workspace: Workspace, run_id: str) -> Run | None:
     """The workspace's run of that id; None where it has none."""
     if not run_id:
         return None
-    return Run.objects.filter(workspace=workspace, pk=as_id(run_id)).select_related("dataset").first()
+    return Run.objects.filter(workspace=workspace, pk=as_id(run_id)).select_related(*DATASET).first()
 
 
 # --- a run ------------------------------------------------------------------------------------------------------------
@@ -176,7 +188,7 @@ def find_run(workspace: Workspace, run_id: str) -> Run | None:
 
 def run(workspace: Workspace, run_id: uuid.UUID) -> Run:
     """A run with all that its header shows."""
-    related = ("project", "dataset__raw_data", "initial_weights", "evaluation")
+    related = ("project", *DATASET, "initial_weights", "evaluation")
     return one(Run.objects.filter(workspace=workspace, pk=run_id).select_related(*related), "run")
 
 

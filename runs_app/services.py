@@ -9,19 +9,21 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 from pydantic import ValidationError
 
-from datasets_app.models import Dataset
+from datasets_app import recipe
+from datasets_app.models import Dataset, Split
+from datasets_app.revisions import DataRevision, Revisions, newest_revisions
 from edgewise.accounts.models import User, Workspace
-from edgewise.errors import Conflict, Invalid, NotFound
+from edgewise.errors import Conflict, Invalid, NotFound, Problems
 from edgewise.jobs import services as jobs
 from edgewise.jobs.models import LogLine, State
 from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.fields import explain
 from edgewise.spec.network import NETWORKS, NetworkSpec
 from edgewise.spec.run import RunParameters
+from edgewise.storage import delete_folder
 from runs_app.costs import CostBreakdown
 from runs_app.models import Detection, Project, Run, Series
 
@@ -69,40 +71,39 @@ def delete_project(project: Project) -> None:
 
 def create_run(
     *, workspace: Workspace, user: User, project: Project, name: str, dataset: Dataset,
-    parameters: Mapping[str, Any], initial_weights: Run | None = None,
+    parameters: Mapping[str, Any], initial_weights: Run | None = None, same_data_as: Run | None = None,
 ) -> Run:  # fmt: skip
     """Make a run and queue it ("Optimize"). Parameters that are left out follow from dataset and network.
 
+    It keeps the revision of the data at which it is made: whatever is edited later, it trains on the same clips. That
+    is the newest revision, or the one of `same_data_as`, an earlier run on the same dataset that shall be repeated.
+
     Raises:
-        Invalid: a parameter is wrong, the dataset has nothing to learn from, the initial weights do not fit, or the
-            name is missing or taken.
-        NotFound: project, dataset or initial weights are another workspace's.
+        Invalid: a parameter is wrong, the dataset has nothing to learn from, the initial weights do not fit, the run
+            to be repeated is on another dataset, or the name is missing or taken.
+        NotFound: project, dataset, initial weights or the run to be repeated are another workspace's.
         QueueFull: too many runs wait already.
     """
-    for row, what in ((project, "project"), (dataset, "dataset"), (initial_weights, "run")):
+    rows = ((project, "project"), (dataset, "dataset"), (initial_weights, "run"), (same_data_as, "run"))
+    for row, what in rows:
         if row is not None and row.workspace_id != workspace.pk:
             raise NotFound(what)
-    problems: dict[str, str] = _why_untrainable(dataset)
-    try:
+    at = revisions_for(dataset, same_data_as)
+    problems = Problems(why_untrainable(dataset, at["revision"]))
+    if same_data_as is not None and same_data_as.dataset_id != dataset.pk:
+        problems.fields["same_data_as"] = f"“{same_data_as.name}” is on another dataset: “{same_data_as.dataset.name}”."
+    with problems.gathered():
         settings = validated(dataset, parameters)
-    except Invalid as error:
-        settings = None
-        problems |= error.fields
-    if settings is not None and initial_weights is not None:
-        reason = _why_incompatible(initial_weights, settings)
-        if reason:
-            problems["initial_weights"] = f"The weights of “{initial_weights.name}” do not fit: {reason}"
-    try:
+        if initial_weights is not None and (reason := _why_incompatible(initial_weights, settings)):
+            raise Invalid({"initial_weights": f"The weights of “{initial_weights.name}” do not fit: {reason}"})
+    with problems.gathered():
         name = _run_name(project, name)
-    except Invalid as error:
-        problems |= error.fields
-    if problems or settings is None:
-        raise Invalid(problems)
+    problems.raise_any()
     with _name_is_free(name):
         run = Run.objects.create(
             workspace=workspace, created_by=user, project=project, dataset=dataset, name=name,
             parameters=settings.model_dump(mode="json"), labels=dataset.labels, initial_weights=initial_weights,
-            progress_total=settings.steps, progress_unit="steps",
+            progress_total=settings.steps, progress_unit="steps", **at,
         )  # fmt: skip
         jobs.enqueue(run)
     return run
@@ -179,21 +180,7 @@ def delete_run(run: Run) -> None:
                            needed_by=heirs)  # fmt: skip
         LogLine.objects.filter(job_id=run.pk).delete()
         present.delete()
-        transaction.on_commit(partial(_delete_files, run.folder))
-
-
-def _delete_files(folder: str) -> None:
-    for name in _files(folder):
-        default_storage.delete(name)
-
-
-def _files(folder: str) -> list[str]:
-    try:
-        folders, files = default_storage.listdir(folder)
-    except FileNotFoundError:
-        return []
-    below = [name for child in folders for name in _files(f"{folder}/{child}")]
-    return [f"{folder}/{file}" for file in files] + below
+        transaction.on_commit(partial(delete_folder, run.folder))
 
 
 # --- the form ---------------------------------------------------------------------------------------------------------
@@ -234,20 +221,39 @@ def validated(dataset: Dataset, parameters: Mapping[str, Any]) -> RunParameters:
     return settings
 
 
-def _why_untrainable(dataset: Dataset) -> dict[str, str]:
-    """Say what a dataset lacks, as the problem of a field; empty where it has all."""
-    if not dataset.raw_data.ready:
-        return {"dataset": f"The import of “{dataset.raw_data}” has not ended well; “{dataset}” cannot be trained on."}
-    lacking = [label for label, counts in dataset.counts if not counts["train"]]
-    if lacking:
+def revisions_for(dataset: Dataset, same_data_as: Run | None = None) -> Revisions:
+    """Revisions of the data for a new run: the newest, or those of an earlier run."""
+    if same_data_as is None:
+        return newest_revisions(dataset)
+    return {"revision": same_data_as.revision, "noise_revision": same_data_as.noise_revision}
+
+
+def why_untrainable(dataset: Dataset, revision: int) -> dict[str, str]:
+    """Say what a dataset lacks at a revision of its data, as the problem of a field; empty where it has all."""
+    raw_data, chosen = dataset.raw_data, dataset.recipe
+    if not raw_data.ready:
+        return {"dataset": f"The import of “{raw_data}” has not ended well; “{dataset}” cannot be trained on."}
+    counts = recipe.label_counts(DataRevision.of(dataset, revision), chosen)
+    if lacking := _without(counts, Split.TRAIN):
+        recorded = recipe.label_counts(DataRevision.of(dataset, 0), chosen)
+        emptied = [label for label in lacking if label not in _without(recorded, Split.TRAIN)]
+        if emptied:
+            return {
+                "dataset": f"All training clips of {', '.join(emptied)} in “{raw_data}” were excluded or relabelled. "
+                f"Take some in again there, or choose another dataset."
+            }
         return {"dataset": f"“{dataset}” has no training clips of {', '.join(lacking)}. Choose another dataset."}
-    empty = [split for split, clips in dataset.totals.items() if not clips]
+    empty = [split for split in Split.values if len(_without(counts, split)) == len(counts)]
     if empty:
         return {
             "dataset": f"“{dataset}” has no {' and no '.join(empty)} clips. Make a dataset that is split by clip or "
             "by speaker."
         }
     return {}
+
+
+def _without(counts: list[tuple[str, dict[str, int]]], split: str) -> list[str]:
+    return [label for label, splits in counts if not splits[split]]
 
 
 def _at_most(steps: Any, interval: int) -> int:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from django.urls import path
 
-from runs_app import views
+from runs_app import map_views, views
 
 app_name = "runs"
 urlpatterns = [
     path("runs/", views.run_list, name="list"),
     path("runs/new", views.new_run, name="new"),
     path("runs/preview", views.preview, name="preview"),
+    path("datasets/<uuid:dataset_id>/examples", views.request_examples, name="request_examples"),
+    path("datasets/<uuid:dataset_id>/examples/<uuid:preview_id>", views.examples, name="examples"),
+    path("datasets/raw/<uuid:raw_data_id>/map", map_views.clip_map, name="map"),
+    path("datasets/raw/<uuid:raw_data_id>/map/draw", map_views.draw, name="draw_map"),
+    path("runs/<uuid:run_id>/map.json", map_views.chart, name="map_chart"),
     path("runs/projects/new", views.new_project, name="new_project"),
     path("runs/projects/<uuid:project_id>/rename", views.rename_project, name="rename_project"),
     path("runs/projects/<uuid:project_id>/delete", views.delete_project, name="delete_project"),

@@ -11,15 +11,18 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+import datasets_app.queries
+from datasets_app.changes import changes_since
 from datasets_app.models import Dataset
 from edgewise.errors import Invalid, NotFound, UserError
 from edgewise.jobs.models import State
+from edgewise.lookup import as_id
 from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.run import RunParameters
 from edgewise.web.forms import read
 from edgewise.web.responses import again, dialog, go, signed_in, user_of, wants_part, workspace_of
-from runs_app import charts, forms, queries, services
-from runs_app.models import Run
+from runs_app import charts, forms, previews, queries, services
+from runs_app.models import Preview, Run
 
 show_or_send = require_http_methods(["GET", "POST"])
 
@@ -102,13 +105,21 @@ def new_run(request: HttpRequest) -> HttpResponse:
     """Configure a run and queue it: +KWS, then Optimize."""
     workspace = workspace_of(request)
     given = request.GET if request.method == "GET" else request.POST
-    project = queries.project(workspace, given.get("project", ""))
+    if "project" in given:
+        project = queries.project(workspace, given["project"])
+    elif newest := queries.newest_project(workspace):
+        project = newest
+    else:
+        messages.info(request, "A run stands in a project. Create one first, then make a run in it.")
+        return redirect("runs:list")
     datasets = queries.datasets(workspace)
     if not datasets:
         return render(request, "runs/no_dataset.html", {"project": project})
-    origin = queries.find_run(workspace, request.GET.get("from", ""))
+    earlier = queries.find_run(workspace, given.get("from", ""))
+    origin = earlier if request.method == "GET" else None
     weights = given.get("initial_weights", "")
     dataset = _dataset(datasets, given.get("dataset", "") or (str(origin.dataset_id) if origin else ""))
+    same_data_as = queries.find_run(workspace, given.get("same_data_as", ""))
     name, values, error, editor = "", dict(origin.parameters) if origin else {}, None, None
     if origin:
         name, weights = f"{origin.name} copy", str(origin.initial_weights_id or "")
@@ -122,14 +133,16 @@ def new_run(request: HttpRequest) -> HttpResponse:
         try:
             run = services.create_run(
                 workspace=workspace, user=user_of(request), project=project, name=name, dataset=dataset,
-                parameters=values, initial_weights=_weights(request, weights),
+                parameters=values, initial_weights=_weights(request, weights), same_data_as=same_data_as,
             )  # fmt: skip
         except UserError as refused:
             error = refused
         else:
             return go(request, "runs:progress", run.pk)
+    changes = changes_since(earlier.dataset, earlier) if earlier else None
     context = {
         "project": project, "datasets": datasets, "dataset": dataset, "name": name, "weights": weights, "error": error,
+        "earlier": earlier, "changes": changes, "same_data_as": same_data_as,
         **_preview(request, dataset, values, weights, editor, error.fields if error else {}),
     }  # fmt: skip
     return render(request, "runs/new.html", context, status=error.status if error else 200)
@@ -191,6 +204,41 @@ def _weights(request: HttpRequest, wanted: str) -> Run | None:
     return run
 
 
+# --- training examples ------------------------------------------------------------------------------------------------
+
+
+@signed_in
+@require_POST
+def request_examples(request: HttpRequest, dataset_id: uuid.UUID) -> HttpResponse:
+    """Make training examples to be heard, with the parameters of the form."""
+    dataset = datasets_app.queries.dataset(workspace_of(request), dataset_id)
+    run = dataset.runs.filter(pk=as_id(request.POST.get("run", ""))).first()
+    step = request.POST.get("step", "")
+    try:
+        preview = previews.request_preview(
+            dataset=dataset, user=user_of(request), step=int(step) if step.isdecimal() else 0, same_data_as=run,
+            parameters={**(run.parameters if run else {}), **forms.read_examples(request.POST)},
+        )  # fmt: skip
+    except Invalid as error:
+        if not wants_part(request):
+            raise
+        return render(request, "runs/examples.html", {"error": error}, status=error.status)
+    if wants_part(request):
+        return _examples(request, preview)
+    return redirect(f"{resolve_url('datasets:detail', dataset.pk)}?preview={preview.pk}#examples")
+
+
+@signed_in
+@require_GET
+def examples(request: HttpRequest, dataset_id: uuid.UUID, preview_id: uuid.UUID) -> HttpResponse:
+    """Show training examples, or how far their making is."""
+    return _examples(request, queries.preview(workspace_of(request), dataset_id, preview_id))
+
+
+def _examples(request: HttpRequest, preview: Preview) -> HttpResponse:
+    return render(request, "runs/examples.html", {"preview": preview, "examples": previews.examples(preview)})
+
+
 # --- a run ------------------------------------------------------------------------------------------------------------
 
 
@@ -216,7 +264,9 @@ def configuration(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
     """Show the parameters of a run."""
     run = queries.run(workspace_of(request), run_id)
     form = forms.RunForm({}, run.parameters)
-    context = {"run": run, "tab": "configuration", "form": form, "call": _call(request, run)}
+    changes = changes_since(run.dataset, run)
+    call = _call(request, run, repeats=bool(changes.clips))
+    context = {"run": run, "tab": "configuration", "form": form, "changes": changes, "call": call}
     return render(request, "runs/configuration.html", context)
 
 
@@ -395,12 +445,14 @@ def _index(text: str, run: Run) -> int:
     return int(text)
 
 
-def _call(request: HttpRequest, run: Run) -> dict[str, Any]:
-    """The REST call that would make the same run."""
+def _call(request: HttpRequest, run: Run, *, repeats: bool) -> dict[str, Any]:
+    """The REST call that would make the same run, on the same clips where it `repeats` what was edited since."""
     body: dict[str, Any] = {
         "project": str(run.project_id), "name": f"{run.name} again", "dataset": str(run.dataset_id),
         "parameters": {name: value for name, value in run.parameters.items() if value != _default(name)},
     }  # fmt: skip
+    if repeats:
+        body["same_data_as"] = str(run.pk)
     if run.initial_weights_id:
         body["initial_weights"] = str(run.initial_weights_id)
     return {"address": request.build_absolute_uri("/api/v1/runs"), "body": body}

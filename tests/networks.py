@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from edgewise.spec.network import NETWORKS, NetworkSpec
 from edgewise.spec.run import RunParameters
+from edgewise.spec.synthesis import SynthesisParameters
 from workers.engine import networks
 from workers.engine.data import Clips
-from workers.engine.speech import speak_words
+from workers.engine.speech import EspeakSynthesizer, speak_words
 from workers.engine.weights import TrainedNetwork
 
 LABELS = ("<silence>", "<unknown>", "up", "down", "left")
@@ -60,7 +61,8 @@ def spoken_clips(folder: Path, clips_per_word: int = 10) -> Clips:
     folder.mkdir(parents=True, exist_ok=True)
     pack, rows, end = folder / "speech.pcm", [], 0
     with pack.open("wb") as file:
-        for clip in speak_words(LABELS[2:], clips_per_word, seed=0):
+        asked = SynthesisParameters(keywords=LABELS[2:], clips_per_word=clips_per_word, near_misses=[])
+        for clip in speak_words(asked, EspeakSynthesizer()):
             label = 0 if clip.noise else LABELS.index(clip.label) if clip.label in LABELS else 1
             rows.append((0, end, len(clip.samples), label))
             file.write(clip.samples.astype("<i2").tobytes())

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 BODIES = {
     "import_raw_data": "workers.jobs.import_raw_data",
+    "preview_speech": "workers.jobs.preview_speech",
     "train": "workers.jobs.train",
+    "preview_examples": "workers.jobs.preview_examples",
+    "map_clips": "workers.jobs.map_clips",
     "build_artifact": "workers.jobs.build_artifact",
 }
 """Module of each kind of job. Its `run(attempt)` does the work."""

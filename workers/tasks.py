@@ -11,7 +11,9 @@ from celery.signals import worker_ready, worker_shutting_down
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
+from datasets_app import uploads
 from edgewise.jobs import services
+from runs_app import previews
 from workers import heartbeat, runner
 
 
@@ -21,10 +23,28 @@ def import_raw_data(job_id: str) -> None:
     runner.run("import_raw_data", job_id)
 
 
+@shared_task(name="edgewise.preview_speech")
+def preview_speech(job_id: str) -> None:
+    """Speak an example."""
+    runner.run("preview_speech", job_id)
+
+
 @shared_task(name="edgewise.train")
 def train(job_id: str) -> None:
     """Train and evaluate a run."""
     runner.run("train", job_id)
+
+
+@shared_task(name="edgewise.preview_examples")
+def preview_examples(job_id: str) -> None:
+    """Make training examples to be heard and seen."""
+    runner.run("preview_examples", job_id)
+
+
+@shared_task(name="edgewise.map_clips")
+def map_clips(job_id: str) -> None:
+    """Lay the clips of a run's raw data out in the plane."""
+    runner.run("map_clips", job_id)
 
 
 @shared_task(name="edgewise.build_artifact")
@@ -44,6 +64,8 @@ def tidy() -> None:
     """Delete what has expired."""
     Session.objects.filter(expire_date__lt=timezone.now()).delete()
     heartbeat.forget_old_workers()
+    previews.delete_old()
+    uploads.delete_expired()
 
 
 worker_ready.connect(heartbeat.start)

@@ -6,5 +6,7 @@ import os
 
 from django.core.asgi import get_asgi_application
 
+from edgewise.streaming import StreamedUploads
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "edgewise.settings")
-application = get_asgi_application()
+application = StreamedUploads(get_asgi_application())

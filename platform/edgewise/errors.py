@@ -5,7 +5,8 @@ Services raise them; pages show them beside the form, the API answers them as pr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -31,6 +32,30 @@ class Invalid(UserError):
 
     def __init__(self, fields: Mapping[str, str], reason: str = "", remedy: str = "") -> None:
         super().__init__(reason or " ".join(fields.values()), remedy, fields=fields)
+
+
+class Problems:
+    """What is wrong with several values, gathered so that people hear all of it at once."""
+
+    def __init__(self, fields: Mapping[str, str] | None = None) -> None:
+        self.fields = dict(fields or {})
+
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
+        """Keep what is `Invalid` within, and go on."""
+        try:
+            yield
+        except Invalid as error:
+            self.fields |= error.fields
+
+    def raise_any(self) -> None:
+        """Raise what was gathered.
+
+        Raises:
+            Invalid: something was.
+        """
+        if self.fields:
+            raise Invalid(self.fields)
 
 
 class NotFound(UserError):
@@ -93,3 +118,31 @@ class QueueFull(UserError):
 
     status = 429
     code = "queue-full"
+
+
+class WrongVersion(UserError):
+    """The request does not speak the version of the protocol that this server speaks."""
+
+    status = 412
+    code = "wrong-version"
+
+
+class WrongType(UserError):
+    """The body is not of the type that this address takes."""
+
+    status = 415
+    code = "wrong-type"
+
+
+class ChecksumMismatch(UserError):
+    """What arrived is not what was sent (a status of the tus protocol)."""
+
+    status = 460
+    code = "checksum-mismatch"
+
+
+class DiskFull(UserError):
+    """The server has no room for this."""
+
+    status = 507
+    code = "disk-full"

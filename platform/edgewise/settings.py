@@ -100,6 +100,7 @@ REDIS_URL = environment.url("REDIS_URL", None, ("redis", "rediss", "unix"))
 STORAGE_URL = environment.url("EDGEWISE_STORAGE_URL", f"file:{HOME / 'store'}", ("file", "s3"))
 CACHE_FOLDER = HOME / "cache"
 MAX_UPLOAD = environment.size("EDGEWISE_MAX_UPLOAD", "8G")
+UPLOAD_FOLDER = HOME / "uploads"
 FILE_UPLOAD_TEMP_DIR = HOME / "tmp"
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)

@@ -112,6 +112,18 @@ def share_folder(name: str, folder: Path) -> None:
             put_file(f"{name}/{file.name}", file)
 
 
+def delete_folder(name: str) -> None:
+    """Delete all that is stored below `name`."""
+    try:
+        folders, files = default_storage.listdir(name)
+    except FileNotFoundError:
+        return
+    for folder in folders:
+        delete_folder(f"{name}/{folder}")
+    for file in files:
+        default_storage.delete(f"{name}/{file}")
+
+
 def _fetch(name: str, target: Path, sha256: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".part-")

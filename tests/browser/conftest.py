@@ -93,13 +93,23 @@ def world(environment: dict[str, str], site: str) -> World:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium."""
+def launch() -> Iterator[Callable[..., Browser]]:
+    """Start Chromium, with more arguments where a test needs them; it ends with the tests."""
     root = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *root])
-        yield chromium
-        chromium.close()
+    with sync_playwright() as playwright, ExitStack() as browsers:
+
+        def launch(*more: str) -> Browser:
+            chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *root, *more])
+            browsers.callback(chromium.close)
+            return chromium
+
+        yield launch
+
+
+@pytest.fixture(scope="session")
+def browser(launch: Callable[..., Browser]) -> Browser:
+    """Chromium."""
+    return launch()
 
 
 @pytest.fixture
@@ -111,10 +121,8 @@ def troubles() -> list[str]:
 @pytest.fixture
 def page(browser: Browser, site: str, troubles: list[str]) -> Iterator[Page]:
     """An empty page at desktop size."""
-    context = browser.new_context(base_url=site, accept_downloads=True, viewport={"width": 1280, "height": 900})
-    yield _watched(context, troubles)
-    context.close()
-    assert troubles == []
+    with page_of(browser, site, troubles) as page:
+        yield page
 
 
 @pytest.fixture(scope="session")
@@ -135,6 +143,15 @@ def sign_in() -> Callable[[Page, str], None]:
         cookies[email] = page.context.cookies()
 
     return go
+
+
+@contextmanager
+def page_of(browser: Browser, site: str, troubles: list[str]) -> Iterator[Page]:
+    """An empty page at desktop size of any browser; nothing may have troubled it at the end."""
+    context = browser.new_context(base_url=site, accept_downloads=True, viewport={"width": 1280, "height": 900})
+    yield _watched(context, troubles)
+    context.close()
+    assert troubles == []
 
 
 def _watched(context: BrowserContext, troubles: list[str]) -> Page:

@@ -135,14 +135,15 @@ def test_deleting_asks_once_and_names_what_stands_in_the_way(page: Page, world: 
     expect(page.get_by_role("row", name="Timer words")).to_be_visible()
 
 
-def test_a_file_that_is_no_archive_fails_with_reason_and_remedy(
+def test_an_archive_that_is_damaged_fails_with_reason_and_remedy(
     page: Page, world: World, workers: None, sign_in: SignIn
 ) -> None:
     sign_in(page, world.reader)
     page.get_by_role("link", name="Upload new data").click()
     page.get_by_label("Name").fill("No archive")
-    page.get_by_label("Archive").set_input_files({"name": "notes.txt", "mimeType": "text/plain", "buffer": b"notes"})
+    damaged = {"name": "words.zip", "mimeType": "application/zip", "buffer": b"PK\x03\x04 and nothing else"}
+    page.get_by_label("Archive or folder").set_input_files(damaged)
     page.get_by_role("button", name="Upload").click()
     heading = page.get_by_role("region", name="No archive")
     expect(heading.get_by_text("The import failed.")).to_be_visible(timeout=60_000)
-    expect(heading).to_contain_text(".zip")
+    expect(heading).to_contain_text("words.zip")

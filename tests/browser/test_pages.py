@@ -12,9 +12,10 @@ from tests.browser.world import World
 SignIn = Callable[[Page, str], None]
 BUDGET_BYTES = 60_000
 NAMES = [
-    "datasets", "raw data", "new dataset without scripts", "runs", "new run", "configuration", "progress",
-    "progress before the first step", "results", "no results", "deploy", "account", "e-mail", "password", "sessions",
-    "not found",
+    "datasets", "raw data", "dataset", "examples", "new dataset without scripts", "synthesize without scripts",
+    "begin recording without scripts", "record", "runs", "new run", "configuration",
+    "progress", "progress before the first step", "results", "no results", "deploy", "account", "e-mail", "password",
+    "sessions", "not found",
 ]  # fmt: skip
 CHARTS = ("progress", "progress before the first step", "results")
 

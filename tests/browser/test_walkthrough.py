@@ -57,6 +57,7 @@ def test_the_tutorial(
     sign_in(page, world.operator)
     _import(page, speech_commands)
     _set_up_the_dataset(page)
+    _hear_examples(page)
     _test_run(page)
     _full_run(page)
     _deploy(page, tmp_path / "artifact.zip")
@@ -79,6 +80,21 @@ def _set_up_the_dataset(page: Page) -> None:
     expect(page.locator("#counts tbody th")).to_have_text(["<silence>", "<unknown>", *KEYWORDS])
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_role("row", name="Directions")).to_be_visible()
+
+
+def _hear_examples(page: Page) -> None:
+    page.get_by_role("link", name="Directions", exact=True).click()
+    page.get_by_role("button", name="Hear ten examples").click()
+    expect(page.locator("#heard audio")).to_have_count(10, timeout=2 * MINUTE)
+    picture = page.get_by_role("img", name="Features of").first
+    picture.scroll_into_view_if_needed()
+    expect(picture).to_have_js_property("complete", True)
+    assert picture.evaluate("one => [one.naturalWidth, one.naturalHeight]") == [49, 13]
+    page.get_by_role("button", name="Play all").click()
+    expect(page.locator("#heard li").nth(1)).to_have_class("stack tight playing")
+    assert page.locator("#heard audio").first.evaluate("one => [one.duration, one.ended]") == [1, True]
+    page.get_by_role("button", name="Another ten").click()
+    expect(page.get_by_text("first examples of step 1")).to_be_visible(timeout=2 * MINUTE)
 
 
 def _test_run(page: Page) -> None:

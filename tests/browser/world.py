@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import hashlib
 import json
@@ -18,24 +19,28 @@ import django
 if __name__ == "__main__":
     django.setup()
 
+from django.core.files.base import ContentFile
 from django.utils import timezone
 
 from datasets_app.models import Clip, Dataset, FileProblem, Origin, RawData, RawDataImport, Source, Split
+from datasets_app.recording.services import add_take, begin_recording
 from deploy_app.models import Artifact
-from edgewise.accounts.models import User
+from edgewise.accounts.models import User, Workspace
 from edgewise.accounts.services import create_token, give_personal_workspace
 from edgewise.jobs.models import LogLine, State
 from edgewise.spec.dataset import DatasetParameters
 from edgewise.spec.detection import SMOOTHING_MS, THRESHOLDS
 from edgewise.spec.network import NETWORKS
-from edgewise.spec.run import RunParameters
+from edgewise.spec.run import DECIDE_BATCHES, RunParameters
 from edgewise.storage import put_bytes
-from runs_app.models import Detection, Evaluation, Metric, Prediction, Project, Run, Series
+from edgewise.wav import wav_header
+from runs_app.models import ClipMap, Detection, Evaluation, Metric, Prediction, Preview, Project, Run, Series
 
 PASSWORD = "correct horse battery"
 WORDS = ["up", "down", "left", "right", "stop", "yes", "no", "go"]
 KEYWORDS = WORDS[:5]
 NETWORK = "kws-small"
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,9 @@ class World:
     operator: str
     workspace: str
     raw_data: str
+    recording: str
+    dataset: str
+    examples: str
     project: str
     finished: str
     running: str
@@ -61,7 +69,15 @@ class World:
         return {
             "datasets": "/datasets/",
             "raw data": f"/datasets/raw/{self.raw_data}/",
+            "clips": f"/datasets/raw/{self.raw_data}/clips",
+            "map": f"/datasets/raw/{self.raw_data}/map?run={self.finished}",
+            "edits": f"/datasets/raw/{self.raw_data}/edits",
+            "dataset": f"/datasets/{self.dataset}/",
+            "examples": f"/datasets/{self.dataset}/?preview={self.examples}",
             "new dataset without scripts": f"/datasets/raw/{self.raw_data}/new",
+            "synthesize without scripts": "/datasets/synthesize",
+            "begin recording without scripts": "/datasets/record",
+            "record": f"/datasets/raw/{self.recording}/record",
             "runs": "/runs/",
             "new run": f"/runs/new?project={self.project}",
             "configuration": f"{finished}/configuration",
@@ -90,6 +106,7 @@ def build_world() -> World:
     FileProblem.objects.create(
         raw_data=raw_data, name="up/0a.wav", code="broken", reason="It ends too soon.", remedy="Record it again."
     )
+    recording = _recording(workspace, reader)
     _raw_data(owned, "Half imported", State.RUNNING)
     _raw_data(owned, "Not audio", State.FAILED)
     dataset = _dataset(owned, raw_data)
@@ -97,13 +114,18 @@ def build_world() -> World:
     runs = {state: _run(owned, project, dataset, f"Run that is {state}", state) for state in State}
     stopping = _run(owned, project, dataset, "Run to be cancelled", State.RUNNING)
     _evaluate(runs[State.SUCCEEDED], raw_data)
+    _map(runs[State.SUCCEEDED], raw_data)
     measure_detection(runs[State.SUCCEEDED])
     Artifact.objects.create(
         **owned, run=runs[State.SUCCEEDED], format="binary", weights_sha256="a" * 64, size=123_456, sha256="b" * 64,
         threshold=0.5, smoothing_ms=0, accuracy=0.98, state=State.SUCCEEDED, started_at=_ago(3), finished_at=_ago(2),
     )  # fmt: skip
     create_token(reader, workspace, "Nightly training")
-    rows = (workspace, raw_data, project, runs[State.SUCCEEDED], runs[State.RUNNING], runs[State.QUEUED], stopping)
+    preview = _preview(owned, dataset)
+    rows = (
+        workspace, raw_data, recording, dataset, preview, project,
+        runs[State.SUCCEEDED], runs[State.RUNNING], runs[State.QUEUED], stopping,
+    )  # fmt: skip
     return World(reader.email, newcomer.email, operator.email, *(str(row.pk) for row in rows))
 
 
@@ -134,12 +156,36 @@ def _raw_data(owned: dict[str, Any], name: str, state: State, **fields: Any) -> 
     return row
 
 
+def _recording(workspace: Workspace, user: User) -> RawData:
+    """Two takes that wait, and a word of which there is none."""
+    parameters = {"words": ["light on", "kettle"], "clips_per_word": 2}
+    raw_data = begin_recording(workspace=workspace, user=user, name="Recorded words", parameters=parameters)
+    for _ in range(2):
+        content = wav_header(16000, 16000) + bytes(32000)
+        add_take(raw_data=raw_data, user=user, file=ContentFile(content), label="light on", speaker="Rita")
+    return raw_data
+
+
 def _dataset(owned: dict[str, Any], raw_data: RawData) -> Dataset:
     parameters = DatasetParameters(keywords=KEYWORDS)
     counts = [[label, {"train": 80, "validation": 10, "test": 10}] for label in parameters.labels]
     return Dataset.objects.create(
         **owned, raw_data=raw_data, name="Timer words", parameters=parameters.model_dump(mode="json"), counts=counts
     )
+
+
+def _preview(owned: dict[str, Any], dataset: Dataset) -> Preview:
+    """Ten examples: the same tone, and a picture of one pixel."""
+    parameters = RunParameters().model_dump(mode="json", include=DECIDE_BATCHES)
+    clip = {"clip": None, "name": "_background_noise_/a_recording_whose_name_is_long.wav"}
+    preview = Preview.objects.create(
+        **owned, dataset=dataset, parameters=parameters, step=0, **_times(State.SUCCEEDED),
+        examples=[{"label": dataset.labels[n % len(dataset.labels)], **clip} for n in range(Preview.SIZE)],
+    )  # fmt: skip
+    for number in range(Preview.SIZE):
+        put_bytes(preview.audio_name(number), wav_header(16000, 16000) + _tone())
+        put_bytes(preview.picture_name(number), base64.b64decode(PIXEL))
+    return preview
 
 
 def _run(owned: dict[str, Any], project: Project, dataset: Dataset, name: str, state: State) -> Run:
@@ -168,8 +214,7 @@ def _point(run: Run, series: Series, step: int) -> Metric:
 
 
 def _evaluate(run: Run, raw_data: RawData) -> None:
-    tone = [int(8000 * math.sin(2 * math.pi * 440 * n / 16000)) for n in range(16000)]
-    pcm = struct.pack(f"<{len(tone)}h", *tone)
+    pcm = _tone()
     name = f"raw/{hashlib.sha256(pcm).hexdigest()}.pcm"
     put_bytes(name, pcm)
     RawData.objects.filter(pk=raw_data.pk).update(pack=name, pack_sha256=hashlib.sha256(pcm).hexdigest())
@@ -187,8 +232,34 @@ def _evaluate(run: Run, raw_data: RawData) -> None:
         raw_data=raw_data, name="up/0b.wav", label="up", split=Split.TEST, offset=0, length=16000, sample_rate=16000,
         peak_dbfs=-3, rms_dbfs=-20,
     )  # fmt: skip
+    for number in range(4):
+        Clip.objects.create(
+            raw_data=raw_data, name=f"yes/{number}.wav", label="yes", split=Split.TRAIN, offset=0, length=8000,
+            sample_rate=16000, peak_dbfs=-3, rms_dbfs=-20, speaker="anna",
+        )  # fmt: skip
     scores = [0.6 if index == 3 else 0.4 / (size - 1) for index in range(size)]
     Prediction.objects.create(run=run, clip=clip, offset=0, length=16000, label=2, predicted=3, scores=scores)
+
+
+def _tone() -> bytes:
+    """A second at 440 Hz, as samples."""
+    tone = [int(8000 * math.sin(2 * math.pi * 440 * n / 16000)) for n in range(16000)]
+    return struct.pack(f"<{len(tone)}h", *tone)
+
+
+def _map(run: Run, raw_data: RawData) -> None:
+    """Four clips in the corners of a square and one in their middle, which has another label than they."""
+    clips = list(raw_data.clips.order_by("-label").values_list("pk", flat=True))
+    middle = len(clips) - 1
+    nearest = [[other for other in range(len(clips)) if other != place] for place in range(len(clips))]
+    points = {
+        "clips": [str(pk) for pk in clips], "x": [0, 0, 2, 2, 1], "y": [0, 2, 0, 2, 1], "nearest": nearest,
+        "is_far": [place == middle for place in range(len(clips))],
+    }  # fmt: skip
+    ClipMap.objects.create(
+        workspace=run.workspace, run=run, clip_count=len(clips), points=points, weights_sha256=run.weights_sha256,
+        **_times(State.SUCCEEDED),
+    )  # fmt: skip
 
 
 def measure_detection(run: Run) -> None:

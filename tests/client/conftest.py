@@ -23,7 +23,7 @@ from workers.export.artifact import Origin
 from workers.export.build import build
 
 PROBE = Path(__file__).parent / "probe.py"
-ORIGIN = Origin("1.2.3", "run-id", "dataset-id", "ab" * 32, 7, "Noise of a generator, free of rights.")
+ORIGIN = Origin("1.2.3", "run-id", "dataset-id", 3, "ab" * 32, 7, "Noise of a generator, free of rights.")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from workers.bench.processes import in_own_process
 from workers.bench.tasks import TASKS
 
 SPEED = ("features", "ingest", "training")
-BENCHES = (*SPEED, "accuracy")
+BENCHES = (*SPEED, "accuracy", "quality")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,6 +38,8 @@ def _measure(bench: str, options: argparse.Namespace) -> list[Figure]:
         return in_own_process(
             "accuracy", "measure", options.task, options.network, options.seeds, options.steps, threads=options.threads
         )
+    if bench == "quality":
+        return in_own_process("quality", "measure", options.seeds, threads=1)
     return in_own_process(bench, "measure", threads=1)
 
 
@@ -48,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("bench", nargs="?", choices=BENCHES, help=f"default: {', '.join(SPEED)}")
     parser.add_argument("--json", action="store_true", help="results as one JSON object on the last line")
+    parser.add_argument(
+        "--seeds", type=int, default=3, metavar="N", help="of accuracy and quality: runs of each (default: %(default)s)"
+    )
     accuracy = parser.add_argument_group("accuracy")
     accuracy.add_argument(
         "--task", nargs="+", choices=list(TASKS), default=["digits"], metavar="TASK", help=f"of {', '.join(TASKS)}"
@@ -60,7 +65,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NETWORK",
         help=f"of {', '.join(networks)}",
     )
-    accuracy.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each (default: %(default)s)")
     accuracy.add_argument("--steps", type=int, default=2000, metavar="N", help="of each run (default: %(default)s)")
     accuracy.add_argument(
         "--threads", type=int, default=0, metavar="N", help="for BLAS and TensorFlow (default: as they like)"

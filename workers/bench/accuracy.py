@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 import time
@@ -20,13 +19,12 @@ from edgewise.spec.run import RunParameters
 from workers.bench import ds_cnn
 from workers.bench.figures import Figure
 from workers.bench.peers import DS_CNN
-from workers.bench.tasks import load_task
+from workers.bench.tasks import ARCHIVES, load_task
 from workers.engine.data import TrainingData
 from workers.engine.evaluation import judge
 from workers.engine.inference import infer
 from workers.engine.training import train
 
-RECORDINGS = Path(os.environ.get("EDGEWISE_TEST_AUDIO", Path(__file__).resolve().parents[3] / "shared" / "data"))
 VALIDATIONS = 8
 
 
@@ -51,7 +49,7 @@ def measure(tasks: Sequence[str], chosen: Sequence[str], seeds: int, steps: int)
     figures = []
     with tempfile.TemporaryDirectory(prefix="edgewise-bench-") as folder:
         for task in tasks:
-            parts = load_task(task, RECORDINGS, Path(folder))
+            parts = load_task(task, ARCHIVES, Path(folder))
             for network in chosen:
                 trials = {
                     part: [_told(f"{task} {part} {network}", network, data, seed, steps) for seed in range(seeds)]

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -22,12 +23,15 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from edgewise.spec.dataset import SILENCE, SPLITS, UNKNOWN, DatasetParameters
+from edgewise.spec.synthesis import SynthesisParameters
 from workers.engine.audio import PackWriter, resampled_pack
 from workers.engine.data import Clips, TrainingData, cut_silence, join
 from workers.engine.errors import EngineError
 from workers.engine.ingest import IngestedClip, ingest, published_split
-from workers.engine.speech import speak_words
+from workers.engine.speech import EspeakSynthesizer, speak_words
 
+ARCHIVES = Path(os.environ.get("EDGEWISE_TEST_AUDIO", Path(__file__).resolve().parents[3] / "shared" / "data"))
+"""The folder with the archives of real recordings."""
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 WAKE_WORDS = ("alexa", "computer", "jarvis", "snowboy", "smart_mirror")
 DIRECTIONS = ("up", "down", "left", "right", "stop")
@@ -195,8 +199,9 @@ def read(archive: Path, folder: Path) -> Corpus:
 def speak(words: Sequence[str], clips_per_word: int, folder: Path) -> Corpus:
     """Speak words, other words and noises; the split of a word is that of its voice."""
     rows = []
+    asked = SynthesisParameters(keywords=list(words), clips_per_word=clips_per_word, near_misses=[])
     with PackWriter(folder) as pack:
-        for clip in speak_words(words, clips_per_word, seed=0):
+        for clip in speak_words(asked, EspeakSynthesizer()):
             label = "" if clip.noise else clip.label
             word = Word(clip.name, label, clip.speaker, published_split(clip.speaker))
             rows.append((word, pack.append(clip.samples), len(clip.samples)))

@@ -89,11 +89,11 @@ def starts(clips: Clips, samples: int) -> Int64Array:
     slack = clips.length - samples
     found = slack // 2
     for row in np.flatnonzero(slack > 0):
-        found[row] = _loudest(clips.samples(int(row)), samples)
+        found[row] = loudest(clips.samples(int(row)), samples)
     return found
 
 
-def _loudest(audio: Int16Array, samples: int) -> int:
+def loudest(audio: Int16Array, samples: int) -> int:
     """Return where the loudest window begins; of several, the middle one, so that a word is centred."""
     step = max(1, samples // 100)
     blocks = audio[: len(audio) // step * step].reshape(-1, step).astype(np.float64)

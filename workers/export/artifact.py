@@ -36,6 +36,8 @@ class Origin:
     """Of Edgewise."""
     run: str
     dataset: str
+    revision: int
+    """Of the dataset's clips: how many edits lay over the recordings."""
     weights_sha256: str
     seed: int
     data_licence: str
@@ -93,6 +95,7 @@ def parameters_json(
             "version": origin.version,
             "run": origin.run,
             "dataset": origin.dataset,
+            "revision": origin.revision,
             "weights_sha256": origin.weights_sha256,
             "accuracy": round(worst(proofs).report.accuracy.value, 6),
             "seed": origin.seed,

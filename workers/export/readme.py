@@ -35,7 +35,7 @@ def _head(trained: TrainedNetwork, origin: Origin) -> str:
 Network {trained.spec.title}, trained with Edgewise {origin.version}, seed {origin.seed}.
 
 - run {origin.run}
-- dataset {origin.dataset}
+- dataset {origin.dataset}, revision {origin.revision}
 - weights SHA-256 {origin.weights_sha256}
 """
 

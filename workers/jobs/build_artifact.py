@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import edgewise
+from datasets_app.models import Dataset
 from datasets_app.models import Origin as DataOrigin
 from deploy_app.models import Artifact
 from edgewise import storage
@@ -50,9 +51,10 @@ def _build(attempt: Attempt, job: Artifact, trained: TrainedNetwork, test: Clips
         version=edgewise.__version__,
         run=str(job.run_id),
         dataset=str(job.run.dataset_id),
+        revision=job.run.revision,
         weights_sha256=job.weights_sha256,
         seed=job.run.settings.seed,
-        data_licence=LICENCES[DataOrigin(job.run.dataset.raw_data.origin)],
+        data_licence=_licence(job.run.dataset),
     )
     built = build(job.format, trained, test, job.operating_point, origin, folder / "artifact.zip", report)
     content = built.path.read_bytes()
@@ -66,6 +68,12 @@ def _build(attempt: Attempt, job: Artifact, trained: TrainedNetwork, test: Clips
         size=len(content), sha256=hashlib.sha256(content).hexdigest(), accuracy=built.accuracy, message="",
         progress_done=built.stages, progress_total=built.stages,
     )  # fmt: skip
+
+
+def _licence(dataset: Dataset) -> str:
+    words = LICENCES[DataOrigin(dataset.raw_data.origin)]
+    noise = LICENCES[DataOrigin(dataset.noise_data.origin)]
+    return words if noise == words else f"{words} Background noise: {noise}"
 
 
 def _trained(job: Artifact) -> TrainedNetwork:

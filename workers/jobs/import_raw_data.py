@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import statistics
-from collections import Counter
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,14 +13,19 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import transaction
 
-from datasets_app.models import Clip, ClipKind, FileProblem, RawData, RawDataImport, Source, Split
+from datasets_app.models import Clip, ClipKind, FileProblem, Finding, RawData, RawDataImport, Source
 from edgewise import storage
 from edgewise.jobs import services
+from edgewise.spec.synthesis import SynthesisParameters
 from workers.attempt import Attempt
 from workers.database import retrying
 from workers.download import fetch
 from workers.engine.audio import PackWriter, Recording
 from workers.engine.ingest import Ingested, IngestedClip, add, ingest, published_split
+from workers.engine.quality.check import Finding as Noticed
+from workers.engine.quality.check import check
+from workers.jobs import assemble_takes
+from workers.jobs.summary import ClipFacts, summarize
 
 ROWS_AT_ONCE = 5000
 MEGABYTE = 10**6
@@ -31,13 +35,17 @@ def run(attempt: Attempt) -> None:
     """Do the import. Rows appear only when all is there, so an attempt that dies leaves none."""
     job = attempt.job
     assert isinstance(job, RawDataImport)
+    if job.source == Source.MICROPHONE:
+        assemble_takes.assemble(attempt, job)
+        return
     with _work_folder(job) as folder:
         found = _speak(attempt, job, folder) if job.source == Source.SYNTHESIS else _read(attempt, job, folder)
+        noticed = _check(attempt, found)
         retrying(lambda: _claim_pack(job, found))
         storage.adopt_file(_pack_name(found), found.pack)
     for problem in found.problems[:20]:
         attempt.log(f"{problem.name}: {problem.reason} {problem.remedy}", "warning")
-    retrying(lambda: _write(job, found))
+    retrying(lambda: _write(job, found, noticed))
     if job.source == Source.UPLOAD:
         default_storage.delete(job.location)
     elif job.source == Source.URL:
@@ -85,12 +93,14 @@ def _download_folder(job: RawDataImport) -> Path:
 
 def _speak(attempt: Attempt, job: RawDataImport, folder: Path) -> Ingested:
     # Loads a native library that imports of recordings do without.
-    from workers.engine.speech import number_of_clips, speak_words
+    from workers.engine.speech import EspeakSynthesizer, number_of_clips, speak_words, with_near_misses
 
-    keywords, count = job.options["keywords"], job.options["clips_per_word"]
-    total, found = number_of_clips(keywords, count), Ingested()
+    synthesizer = EspeakSynthesizer()
+    asked = with_near_misses(SynthesisParameters.model_validate(job.options), synthesizer)
+    attempt.log(f"Near misses: {', '.join(asked.near_misses or ()) or 'none'}.")
+    total, found = number_of_clips(asked), Ingested()
     with PackWriter(folder) as pack:
-        for number, spoken in enumerate(speak_words(keywords, count, job.options["seed"])):
+        for number, spoken in enumerate(speak_words(asked, synthesizer)):
             attempt.stop_if_asked()
             attempt.progress(number + 1, total, "clips", "Speaking")
             clip = add(
@@ -104,6 +114,13 @@ def _speak(attempt: Attempt, job: RawDataImport, folder: Path) -> Ingested:
     return found
 
 
+def _check(attempt: Attempt, found: Ingested) -> list[Noticed]:
+    def report(clips: int) -> None:
+        attempt.progress(clips, len(found.clips), "clips", "Comparing clips")
+
+    return check(found.clips, found.pack, report, attempt.stop_if_asked)
+
+
 def _pack_name(found: Ingested) -> str:
     return f"raw/{found.sha256}.pcm"
 
@@ -115,7 +132,7 @@ def _claim_pack(job: RawDataImport, found: Ingested) -> None:
         RawData.objects.filter(pk=job.raw_data_id).update(pack=_pack_name(found), pack_sha256=found.sha256)
 
 
-def _write(job: RawDataImport, found: Ingested) -> None:
+def _write(job: RawDataImport, found: Ingested, noticed: list[Noticed]) -> None:
     raw_data = job.raw_data
     with transaction.atomic():
         services.succeed(
@@ -123,9 +140,12 @@ def _write(job: RawDataImport, found: Ingested) -> None:
         )
         raw_data.clips.all().delete()
         raw_data.problems.all().delete()
+        ids: list[uuid.UUID] = []
         # In parts: rows as objects are large.
         for start in range(0, len(found.clips), ROWS_AT_ONCE):
-            Clip.objects.bulk_create(_clip(raw_data, clip) for clip in found.clips[start : start + ROWS_AT_ONCE])
+            rows = [_clip(raw_data, clip) for clip in found.clips[start : start + ROWS_AT_ONCE]]
+            ids += [row.pk for row in Clip.objects.bulk_create(rows)]
+        Finding.objects.bulk_create((_finding(raw_data, one, ids) for one in noticed), batch_size=ROWS_AT_ONCE)
         FileProblem.objects.bulk_create(
             (
                 FileProblem(raw_data=raw_data, name=p.name[:500], code=p.code, reason=p.reason, remedy=p.remedy)
@@ -138,23 +158,30 @@ def _write(job: RawDataImport, found: Ingested) -> None:
 
 def _clip(raw_data: RawData, clip: IngestedClip) -> Clip:
     return Clip(
-        raw_data=raw_data, name=clip.name, kind=ClipKind.NOISE if clip.noise else ClipKind.WORD, label=clip.label,
+        raw_data=raw_data, name=clip.name, kind=_kind(clip), label=clip.label,
         speaker=clip.speaker[:200], split=clip.split, offset=clip.offset, length=clip.length,
         sample_rate=clip.sample_rate, peak_dbfs=clip.peak_dbfs, rms_dbfs=clip.rms_dbfs,
     )  # fmt: skip
 
 
+def _finding(raw_data: RawData, noticed: Noticed, clips: list[uuid.UUID]) -> Finding:
+    return Finding(
+        raw_data=raw_data, code=noticed.code.value, clip_id=clips[noticed.clip],
+        other_id=None if noticed.other is None else clips[noticed.other],
+        suggestion=noticed.suggestion, score=noticed.score,
+    )  # fmt: skip
+
+
 def _summarize(raw_data: RawData, found: Ingested) -> None:
-    words = [clip for clip in found.clips if not clip.noise]
-    counts: dict[str, dict[str, int]] = {}
-    for clip in words:
-        splits = counts.setdefault(clip.label, dict.fromkeys(Split.values, 0))
-        splits[clip.split] += 1
     raw_data.pack, raw_data.pack_sha256 = _pack_name(found), found.sha256
-    raw_data.clip_count, raw_data.noise_count = len(words), len(found.clips) - len(words)
     raw_data.problem_count = len(found.problems)
-    raw_data.seconds = sum(clip.length / clip.sample_rate for clip in found.clips)
-    raw_data.sample_rate = Counter(clip.sample_rate for clip in words).most_common(1)[0][0]
-    raw_data.median_milliseconds = round(statistics.median(1000 * clip.length / clip.sample_rate for clip in words))
-    raw_data.label_counts = dict(sorted(counts.items()))
+    summarize(raw_data, map(_facts, found.clips))
     raw_data.save()
+
+
+def _facts(clip: IngestedClip) -> ClipFacts:
+    return ClipFacts(_kind(clip), clip.label, clip.split, clip.length, clip.sample_rate)
+
+
+def _kind(clip: IngestedClip) -> ClipKind:
+    return ClipKind.NOISE if clip.noise else ClipKind.WORD

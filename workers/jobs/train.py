@@ -18,7 +18,8 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 
 from datasets_app import recipe
-from datasets_app.models import Dataset, RawData
+from datasets_app.models import AtRevision, Dataset
+from datasets_app.revisions import DataRevision
 from edgewise import storage
 from edgewise.events.publish import publish, publish_job
 from edgewise.jobs import services
@@ -43,6 +44,8 @@ SAMPLE_BYTES = 2
 FEATURE_CACHE_SECONDS = 7 * 24 * 3600
 
 Manifest = dict[str, Any]
+Stretch = tuple[int, int, int]
+"""Offset and length in samples, and the rate."""
 
 
 def run(attempt: Attempt) -> None:
@@ -92,7 +95,7 @@ def _manifest(job: Run) -> Manifest:
     """Return the list of the run's clips, made once: later changes of the data leave the run as it was."""
     if job.manifest_sha256:
         return read_manifest(job)
-    manifest = make_manifest(job.dataset)
+    manifest = make_manifest(job.dataset, job)
     content = json.dumps(manifest, separators=(",", ":")).encode()
     storage.put_bytes(job.manifest_name, content)
     job.manifest_sha256 = hashlib.sha256(content).hexdigest()
@@ -106,7 +109,7 @@ def read_manifest(job: Run) -> Manifest:
     Raises:
         EngineError: it is missing or damaged.
     """
-    content = _stored(job.manifest_name, job.manifest_sha256, "The list of the run's clips").read_bytes()
+    content = stored(job.manifest_name, job.manifest_sha256, "The list of the run's clips").read_bytes()
     if hashlib.sha256(content).hexdigest() != job.manifest_sha256:
         raise EngineError(
             "damaged-manifest",
@@ -116,21 +119,26 @@ def read_manifest(job: Run) -> Manifest:
     return dict(json.loads(content))
 
 
-def make_manifest(dataset: Dataset) -> Manifest:
-    """List a dataset's clips: id, offset, length, sample rate, label and split of each, and the noise."""
-    raw_data: RawData = dataset.raw_data
+def make_manifest(dataset: Dataset, at: AtRevision) -> Manifest:
+    """List a dataset's clips at the revisions of a run, a preview, or the dataset itself.
+
+    Rows are id, offset, length and sample rate of each clip, and label and split of each that is no noise.
+    """
+    raw_data, noise_data = dataset.raw_data, dataset.noise_data
+    data = DataRevision.of(dataset, at.revision)
     members = [
         [str(one.clip_id), one.offset, one.length, one.sample_rate, one.label, SPLITS.index(one.split)]
-        for one in recipe.members(raw_data, dataset.recipe)
+        for one in recipe.members(data, dataset.recipe)
     ]
-    noise = [
-        [str(clip.pk), clip.offset, clip.length, clip.sample_rate] for clip in recipe.noise(raw_data, dataset.recipe)
-    ]
-    counts = dict(recipe.label_counts(raw_data, dataset.recipe))
+    recordings = recipe.noise(DataRevision.of_noise(dataset, at.noise_revision), dataset.recipe)
+    noise = [[str(clip.pk), clip.offset, clip.length, clip.sample_rate] for clip in recordings]
+    counts = dict(recipe.label_counts(data, dataset.recipe))
     return {
         "pack": raw_data.pack,
         "sha256": raw_data.pack_sha256,
         "clips": sorted(members),
+        "noise_pack": noise_data.pack,
+        "noise_sha256": noise_data.pack_sha256,
         "noise": sorted(noise),
         "silence": counts.get(SILENCE, {}),
     }
@@ -148,16 +156,11 @@ def training_data(dataset: Dataset, manifest: Manifest, folder: Path) -> Trainin
         EngineError: the samples are missing.
     """
     chosen = dataset.recipe
-    pack = _stored(manifest["pack"], manifest["sha256"], f"The audio of “{dataset.raw_data}”")
     clips, noise = manifest["clips"], manifest["noise"]
-    stretches = [(row[1], row[2], row[3]) for row in [*clips, *noise]]
-    _require_samples(pack, stretches, dataset)
-    places = [(offset, length) for offset, length, _ in stretches]
-    if any(rate != chosen.sample_rate for _, _, rate in stretches):
-        pack, places = resampled_pack(pack, stretches, chosen.sample_rate, folder)
-    rows = [(0, *place, clip[4]) for place, clip in zip(places, clips, strict=False)]
-    table = Clips.of((pack,), rows)
-    noises = Clips.of((pack,), [(0, *place, 0) for place in places[len(clips) :]])
+    pack = stored(manifest["pack"], manifest["sha256"], f"The audio of “{dataset.raw_data}”")
+    table = mapped(pack, _stretches(clips), [row[4] for row in clips], chosen.sample_rate, folder)
+    pack = stored(manifest["noise_pack"], manifest["noise_sha256"], f"The audio of “{dataset.noise_data}”")
+    noises = mapped(pack, _stretches(noise), [0] * len(noise), chosen.sample_rate, folder)
     if not len(noises):
         noises = generated_noise(folder, chosen.sample_rate)
     splits = np.array([clip[5] for clip in clips])
@@ -188,13 +191,26 @@ def feature_cache(job: Run) -> Path:
     return folder
 
 
-def _require_samples(pack: Path, stretches: list[tuple[int, int, int]], dataset: Dataset) -> None:
+def _stretches(rows: list[list[Any]]) -> list[Stretch]:
+    return [(row[1], row[2], row[3]) for row in rows]
+
+
+def mapped(pack: Path, stretches: list[Stretch], labels: list[int], sample_rate: int, folder: Path) -> Clips:
+    """Make a table of stretches (offset, length, rate) of a pack, resampled into `folder` where a rate differs."""
+    _require_samples(pack, stretches)
+    places = [(offset, length) for offset, length, _ in stretches]
+    if any(rate != sample_rate for _, _, rate in stretches):
+        pack, places = resampled_pack(pack, stretches, sample_rate, folder)
+    return Clips.of((pack,), [(0, *place, label) for place, label in zip(places, labels, strict=True)])
+
+
+def _require_samples(pack: Path, stretches: list[Stretch]) -> None:
     needed = max((offset + length for offset, length, _ in stretches), default=0)
     there = pack.stat().st_size // SAMPLE_BYTES
     if there < needed:
         raise EngineError(
             "damaged-audio",
-            f"The audio of “{dataset.raw_data}” is damaged: {there:,} of {needed:,} samples are there.",
+            f"The audio of the raw data is damaged: {there:,} of {needed:,} samples are in {pack.name}.",
             "Restore the store from a backup, or import the raw data again.",
         )
 
@@ -204,11 +220,16 @@ def _initial(job: Run) -> TrainedNetwork | None:
     if earlier is None:
         return None
     return TrainedNetwork.load(
-        _stored(earlier.weights_name, earlier.weights_sha256, f"The file with the weights of “{earlier}”")
+        stored(earlier.weights_name, earlier.weights_sha256, f"The file with the weights of “{earlier}”")
     )
 
 
-def _stored(name: str, sha256: str, what: str) -> Path:
+def stored(name: str, sha256: str, what: str) -> Path:
+    """Return a local copy of a stored file.
+
+    Raises:
+        EngineError: it is missing; `what` says in words what it is.
+    """
     try:
         return storage.local_path(name, sha256)
     except FileNotFoundError as error:
@@ -428,11 +449,9 @@ def _store_detection(job: Run, sweep: Sweep | None) -> dict[str, Any]:
 
 def _predictions(job: Run, manifest: Manifest, data: TrainingData, logits: Any) -> list[Prediction]:
     """Trace each test clip back to its recording; silence is a stretch of a noise recording."""
-    silence = data.labels.index(SILENCE) if SILENCE in data.labels else -1
     rows = []
     for index, (label, scores) in enumerate(zip(data.test.label, probabilities(logits), strict=True)):
-        origin = int(data.test.origin[index])
-        source, offset, length = _heard(manifest, data, index, origin, is_silence=int(label) == silence)
+        source, offset, length = recording(manifest, data, data.test, index)
         if source is not None:
             rows.append(
                 Prediction(
@@ -448,16 +467,18 @@ def _predictions(job: Run, manifest: Manifest, data: TrainingData, logits: Any) 
     return rows
 
 
-def _heard(
-    manifest: Manifest, data: TrainingData, index: int, origin: int, *, is_silence: bool
-) -> tuple[str | None, int, int]:
-    """Return the recording, and the stretch of it (at its own rate), that test clip `index` is."""
-    if not is_silence:
+def recording(manifest: Manifest, data: TrainingData, clips: Clips, row: int) -> tuple[str | None, int, int]:
+    """Return the recording, and the stretch of it (at its own rate), that a row of one of the splits is.
+
+    There is no recording behind generated noise.
+    """
+    origin = int(clips.origin[row])
+    if data.labels[clips.label[row]] != SILENCE:
         clip = manifest["clips"][origin]
         return clip[0], 0, clip[2]
     if not manifest["noise"]:
         return None, 0, 0
-    recording = manifest["noise"][origin]
-    scale = recording[3] / data.sample_rate
-    offset = int((data.test.offset[index] - data.noise.offset[origin]) * scale)
-    return recording[0], offset, int(data.test.length[index] * scale)
+    noise = manifest["noise"][origin]
+    scale = noise[3] / data.sample_rate
+    offset = int((clips.offset[row] - data.noise.offset[origin]) * scale)
+    return noise[0], offset, int(clips.length[row] * scale)

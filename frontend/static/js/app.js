@@ -7,6 +7,8 @@ import "./job.js";
 import "./forms.js";
 import "./keywords.js";
 import "./tables.js";
+import "./upload-box.js";
+import "./upload-form.js";
 import { follow } from "./events.js";
 
 const address = document.body.dataset.events;

@@ -32,15 +32,3 @@ document.addEventListener("htmx:responseError", (event) => {
   if (status === 401 || status === 403) say("You may not do this, or you were signed out. Reload the page and sign in again.");
   else if (status >= 500) say(`The server failed (${status}). Try again; the operator finds the reason in the web log.`);
 });
-
-// A long upload shows how far it is.
-document.addEventListener("htmx:xhr:progress", (event) => {
-  const bar = event.target.querySelector("[data-upload]");
-  if (!bar || !event.detail.lengthComputable) return;
-  const { loaded, total } = event.detail;
-  bar.hidden = false;
-  bar.querySelector("progress").value = loaded / total;
-  const megabytes = (bytes) => (bytes / 1e6).toLocaleString("en", { maximumFractionDigits: 1 });
-  bar.querySelector("[data-upload-words]").textContent =
-    loaded < total ? `${megabytes(loaded)} of ${megabytes(total)} MB` : "Uploaded. The server puts it into place …";
-});

@@ -39,6 +39,14 @@ document.addEventListener("click", (event) => {
   inputOf(field).focus();
 });
 
+document.addEventListener("click", (event) => {
+  const chip = event.target.closest("[data-remove-chip]")?.closest(".chip");
+  if (!chip) return;
+  const next = chip.nextElementSibling ?? chip.previousElementSibling;
+  chip.remove();
+  next?.querySelector("button")?.focus();
+});
+
 document.addEventListener("htmx:afterSettle", () => {
   const state = document.getElementById("form-state");
   if (!state) return;

@@ -1,10 +1,9 @@
 // <clip-spectrogram> draws the sound of the <audio> before it: time to the right, 0 to 8 kHz upwards, loud is strong.
-// The clip is fetched when it comes into view.
+import { ClipPicture, HIGHEST_HZ } from "./clip-picture.js";
 
 const SIZE = 512;
 const HOP = 128;
 const FLOOR_DB = -80;
-const HIGHEST_HZ = 8000;
 
 const hann = Float32Array.from({ length: SIZE }, (_, n) => 0.5 - 0.5 * Math.cos((2 * Math.PI * n) / SIZE));
 
@@ -33,37 +32,10 @@ function transform(real, imaginary) {
   }
 }
 
-class ClipSpectrogram extends HTMLElement {
-  connectedCallback() {
-    this.watcher = new IntersectionObserver(([entry]) => {
-      if (!entry.isIntersecting) return;
-      this.watcher.disconnect();
-      this.draw();
-    });
-    this.watcher.observe(this);
-  }
-
-  disconnectedCallback() {
-    this.watcher.disconnect();
-  }
-
-  async draw() {
-    const answer = await fetch(this.parentElement.querySelector("audio").src);
-    if (!answer.ok) {
-      this.textContent = `No sound (${answer.status})`;
-      return;
-    }
-    const context = new OfflineAudioContext(1, 1, 2 * HIGHEST_HZ);
-    this.paint((await context.decodeAudioData(await answer.arrayBuffer())).getChannelData(0));
-  }
-
+class ClipSpectrogram extends ClipPicture {
   paint(sound) {
     const columns = Math.max(1, Math.floor((sound.length - SIZE) / HOP) + 1);
-    const canvas = document.createElement("canvas");
-    canvas.width = columns;
-    canvas.height = SIZE / 2;
-    canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", "Spectrogram");
+    const canvas = this.canvas("Spectrogram", columns, SIZE / 2);
     const pen = canvas.getContext("2d");
     const image = pen.createImageData(columns, SIZE / 2);
     const colour = getComputedStyle(this).color.match(/\d+/g).map(Number);
@@ -80,7 +52,6 @@ class ClipSpectrogram extends HTMLElement {
       }
     }
     pen.putImageData(image, 0, 0);
-    this.replaceChildren(canvas);
   }
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from http import HTTPStatus
+from http.client import responses
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -11,9 +11,10 @@ from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from edgewise.errors import Conflict, NotFound, UserError
+from edgewise.errors import ChecksumMismatch, Conflict, NotFound, UserError
 
 TYPE = "urn:edgewise:problem:"
+TITLES = {**responses, ChecksumMismatch.status: "Checksum Mismatch"}
 SENTENCES = {"required": "It is missing.", "blank": "It is empty.", "null": "It must not be null."}
 """By the framework's codes, where its own words do not say what is meant."""
 REMEDIES = {
@@ -38,7 +39,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
 
 def problem(status: int, code: str, detail: str, **extra: Any) -> Response:
     """Answer a problem: `detail` says what happened and why, `remedy` what to do."""
-    body = {"type": TYPE + code, "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    body = {"type": TYPE + code, "title": TITLES[status], "status": status, "detail": detail}
     body.update({name: value for name, value in extra.items() if value})
     return Response(body, status=status, content_type="application/problem+json")
 

@@ -20,7 +20,9 @@ from edgewise.errors import UnknownAddress
 from edgewise.jobs.models import WorkerHeartbeat
 from edgewise.spec.dataset import DatasetParameters
 from edgewise.spec.fields import declared
+from edgewise.spec.recording import RecordingParameters
 from edgewise.spec.run import RunParameters
+from edgewise.spec.synthesis import SynthesisParameters
 
 
 class WorkspaceSerializer(serializers.ModelSerializer[Workspace]):
@@ -144,8 +146,13 @@ class Parameters(APIView):
 
     @extend_schema(responses={200: dict[str, list[dict[str, Any]]]})
     def get(self, request: Request) -> Response:
-        """Return the declared parameters of datasets and runs."""
-        models: dict[str, type[BaseModel]] = {"dataset": DatasetParameters, "run": RunParameters}
+        """Return the declared parameters of synthetic speech, recordings, datasets and runs."""
+        models: dict[str, type[BaseModel]] = {
+            "synthesis": SynthesisParameters,
+            "recording": RecordingParameters,
+            "dataset": DatasetParameters,
+            "run": RunParameters,
+        }
         return Response(
             {name: [dataclasses.asdict(item) for item in declared(model)] for name, model in models.items()}
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import logging
 import uuid
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 import kombu.exceptions
@@ -17,7 +18,7 @@ from django.utils import timezone
 
 from edgewise.errors import Conflict, QueueFull
 from edgewise.events.publish import publish, publish_job
-from edgewise.jobs.models import WAITING, Job, Level, LogLine, Outbox, State
+from edgewise.jobs.models import ENDED, WAITING, Job, Level, LogLine, Outbox, State
 from edgewise.jobs.registry import job_models, task_name
 
 log = logging.getLogger(__name__)
@@ -98,15 +99,30 @@ def requeue(job: Job) -> None:
     Raises:
         Conflict: the job waits or runs, or has succeeded.
     """
+    if not _queue_again(job, (State.FAILED, State.CANCELLED)):
+        raise Conflict("Only a job that failed or was cancelled can be resumed.")
+
+
+def repeat(job: Job) -> None:
+    """Let a job that is over work again, because there is more for it to do.
+
+    Raises:
+        Conflict: the job waits or runs.
+    """
+    if not _queue_again(job, ENDED):
+        raise Conflict("This job is at work already.", "Wait until it has ended.")
+
+
+def _queue_again(job: Job, states: Collection[State]) -> bool:
     with transaction.atomic():
-        again = _rows(job).filter(state__in=(State.FAILED, State.CANCELLED)).update(
+        again = _rows(job).filter(state__in=states).update(
             state=State.QUEUED, cancel_requested=False, crashes=0, memory_kills=0, finished_at=None, worker="",
             queued_at=timezone.now(), message="", failure_code="", failure_reason="", failure_remedy="",
         )  # fmt: skip
-        if not again:
-            raise Conflict("Only a job that failed or was cancelled can be resumed.")
-        job.refresh_from_db()
-        enqueue(job)
+        if again:
+            job.refresh_from_db()
+            enqueue(job)
+        return bool(again)
 
 
 # --- doing the work: called by workers --------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
@@ -11,6 +12,8 @@ from edgewise.spec.fields import parameter, wrong
 SILENCE = "<silence>"
 UNKNOWN = "<unknown>"
 SPLITS = ("train", "validation", "test")
+ORIGINAL_NOISE = "original"
+NO_NOISE = "none"
 
 
 class DatasetParameters(BaseModel):
@@ -64,12 +67,13 @@ class DatasetParameters(BaseModel):
         help="How many clips of words that were not selected are labelled <unknown>, relative to the mean number of "
         "clips of a keyword. 0 leaves the label out.",
     )
-    noise: Literal["original", "none"] = parameter(
-        "original",
+    noise: str = parameter(
+        ORIGINAL_NOISE,
         title="Background noise",
         group="Audio",
-        choices={"original": "The data's own background noise", "none": "Generated noise only"},
-        help="The recordings that are mixed into training clips and cut into <silence> clips.",
+        choices={ORIGINAL_NOISE: "The data's own background noise", NO_NOISE: "Generated noise only"},
+        help="The recordings that are mixed into training clips and cut into <silence> clips. Other raw data that has "
+        "noise is named by its id. Where there are no recordings, noise is generated.",
     )
     split: Literal["original", "speaker", "clip"] = parameter(
         "original",
@@ -128,6 +132,18 @@ class DatasetParameters(BaseModel):
             raise ValueError(f"{', '.join(map(repr, reserved))} cannot be a keyword: Edgewise makes that label itself.")
         return keywords
 
+    @field_validator("noise")
+    @classmethod
+    def _noise_has_a_source(cls, noise: str) -> str:
+        if noise in (ORIGINAL_NOISE, NO_NOISE):
+            return noise
+        try:
+            return str(uuid.UUID(noise))
+        except ValueError:
+            raise ValueError(
+                f"Background noise must be {ORIGINAL_NOISE}, {NO_NOISE}, or the id of raw data; {noise!r} is not."
+            ) from None
+
     @model_validator(mode="after")
     def _something_is_left_to_train_on(self) -> DatasetParameters:
         if self.validation_percentage + self.test_percentage > 80:
@@ -139,6 +155,11 @@ class DatasetParameters(BaseModel):
         """Labels in the order of the network's outputs."""
         made = [(SILENCE, self.silence_percentage), (UNKNOWN, self.unknown_percentage)]
         return [label for label, percentage in made if percentage > 0] + self.keywords
+
+    @property
+    def foreign_noise(self) -> uuid.UUID | None:
+        """Id of the other raw data whose noise is used."""
+        return None if self.noise in (ORIGINAL_NOISE, NO_NOISE) else uuid.UUID(self.noise)
 
     @property
     def clip_samples(self) -> int:

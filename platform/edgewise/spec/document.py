@@ -12,7 +12,9 @@ from edgewise.spec.dataset import DatasetParameters
 from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.fields import Parameter, declared
 from edgewise.spec.network import NETWORKS, STAGE_KINDS
+from edgewise.spec.recording import RecordingParameters
 from edgewise.spec.run import RunParameters
+from edgewise.spec.synthesis import SynthesisParameters
 
 TARGET = Path(__file__).resolve().parents[3] / "docs" / "parameters.md"
 
@@ -28,6 +30,8 @@ the last table lists them.
 def render() -> str:
     """Return the document's text."""
     models: dict[str, type[BaseModel]] = {
+        "Synthesis": SynthesisParameters,
+        "Recording": RecordingParameters,
         "Dataset": DatasetParameters,
         "Run": RunParameters,
         "Operating point": OperatingPoint,

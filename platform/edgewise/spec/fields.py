@@ -123,6 +123,7 @@ def _describe_alternatives(name: str, fields: list[FieldInfo]) -> Parameter | No
 
 def _describe(name: str, field: FieldInfo) -> Parameter:
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    choices: dict[str, str] = dict(extra.get("choices", {}))  # type: ignore[arg-type]
     required = field.is_required()
     default = None if required else field.get_default(call_default_factory=True, validated_data={})
     return Parameter(
@@ -132,11 +133,11 @@ def _describe(name: str, field: FieldInfo) -> Parameter:
         group=str(extra.get("group", "")),
         unit=str(extra.get("unit", "")),
         advanced=bool(extra.get("advanced", False)),
-        choices=dict(extra.get("choices", {})),  # type: ignore[arg-type]
+        choices=choices,
         default=default,
         minimum=_bound(field, annotated_types.Ge, "ge"),
         maximum=_bound(field, annotated_types.Le, "le"),
-        type=_type(field.annotation),
+        type="choice" if choices and get_origin(field.annotation) is not list else _type(field.annotation),
         required=required,
     )
 
@@ -164,12 +165,10 @@ def _sentence(item: Parameter | None, problem: dict[str, Any]) -> str:
         return f"{item.title} is missing."
     if problem["type"] in ("value_error", "rule", "network"):
         return message
-    if problem["type"] == "too_short" and problem["ctx"]["min_length"] == 1:
-        return f"{item.title}: choose at least one."
-    if problem["type"] in ("too_short", "too_long"):
-        least_or_most = "at least" if problem["type"] == "too_short" else "at most"
-        bound = problem["ctx"].get("min_length") or problem["ctx"].get("max_length")
-        return f"{item.title}: choose {least_or_most} {bound}; there are {problem['ctx']['actual_length']}."
+    if problem["type"] == "too_short":
+        return f"{item.title}: give at least {problem['ctx']['min_length']}."
+    if problem["type"] == "too_long":
+        return f"{item.title}: give at most {problem['ctx']['max_length']}."
     given = problem["ctx"]["tag"] if problem["type"] == "union_tag_invalid" else problem.get("input")
     shown = "null" if given is None else repr(given)
     return f"{item.title} must be {_allowed(item)}; {shown} is not." if _allowed(item) else f"{item.title}: {message}."

@@ -301,6 +301,10 @@ class TrainingParameters(BaseModel):
         return self
 
 
+DECIDE_BATCHES = {*AudioPreprocessing.model_fields, *Augmentation.model_fields, "batch_size", "seed"}
+"""The parameters of a run that decide, with its data, what is in the batch of a step."""
+
+
 class RunParameters(TrainingParameters, AudioPreprocessing, Augmentation):
     """All parameters of a run."""
 

@@ -59,7 +59,8 @@ def test_words_are_synthesized(script: APIClient) -> None:
     asked = {"name": "Spoken", "synthesize": {"keywords": ["up", "down"], "clips_per_word": 50}}
     row = row_of(script.post("/api/v1/raw-data", asked))
     assert row.synthetic
-    assert row.import_job.options == {"keywords": ["up", "down"], "clips_per_word": 50, "seed": 0}
+    options = row.import_job.options
+    assert (options["keywords"], options["clips_per_word"], options["seed"]) == (["up", "down"], 50, 0)
 
 
 def test_places_on_the_server_are_for_administrators(script: APIClient, operator: User, archive: Path) -> None:
@@ -175,6 +176,13 @@ def test_players_may_seek(script: APIClient, audio: str) -> None:
 
 
 # --- datasets ---------------------------------------------------------------------------------------------------------
+
+
+def test_all_that_is_wrong_with_a_dataset_is_told_at_once(script: APIClient, words: RawData) -> None:
+    wrong = {"raw_data": str(words.pk), "name": " ", "parameters": {"keywords": [], "sample_rate": 1}}
+    answer = script.post("/api/v1/datasets", wrong, format="json")
+    assert fields(answer) == {"name", "keywords", "sample_rate"}
+    assert "Keywords: give at least 1." in answer.json()["detail"]
 
 
 def test_a_dataset_is_made_counted_and_renamed(script: APIClient, words: RawData) -> None:

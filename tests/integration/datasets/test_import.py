@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.server
+import io
 import threading
+import wave
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -14,7 +16,7 @@ import numpy as np
 import pytest
 
 from datasets_app import services
-from datasets_app.models import Clip, ClipKind, RawData, RawDataImport
+from datasets_app.models import Clip, ClipKind, RawData, RawDataImport, SpeechPreview
 from edgewise import storage
 from edgewise.accounts.models import User, Workspace
 from edgewise.accounts.services import give_personal_workspace
@@ -25,6 +27,7 @@ from tests.integration.datasets.conftest import WORDS, Work, speech_commands
 from tests.unit.audio.recordings import encoded, folder, noise, plain_wav, tar, wav
 from workers.attempt import Attempt, Stopped
 from workers.jobs import import_raw_data
+from workers.jobs import preview_speech as speak_preview
 
 pytestmark = pytest.mark.django_db
 Upload = Callable[..., RawData]
@@ -251,14 +254,14 @@ def test_an_address_with_nothing_fails_with_a_reason(for_everyone: Any, work: Wo
 
 
 def test_speech_becomes_raw_data(alice: User, workspace: Workspace, work: Work) -> None:
-    asked = services.synthesize(
-        workspace=workspace, user=alice, name="Spoken", keywords=["up", " Down "], clips_per_word=40
-    )
+    parameters = {"keywords": ["up", " Down "], "clips_per_word": 40, "near_misses": ["town", "light on"]}
+    asked = services.synthesize(workspace=workspace, user=alice, name="Spoken", parameters=parameters)
     raw_data = work(asked)
     assert raw_data.synthetic
     counts = raw_data.label_counts
     assert sum(counts["up"].values()) == sum(counts["down"].values()) == 40
-    assert len(counts) == 32
+    assert len(counts) == 34
+    assert sum(counts["town"].values()) == sum(counts["light_on"].values()) == 8
     assert raw_data.noise_count == 5
     split_of = dict[str, set[str]]()
     for speaker, split in raw_data.clips.filter(kind=ClipKind.WORD).values_list("speaker", "split"):
@@ -267,13 +270,40 @@ def test_speech_becomes_raw_data(alice: User, workspace: Workspace, work: Work) 
 
 
 @pytest.mark.parametrize(
-    ("keywords", "clips", "field"),
-    [([], 50, "keywords"), (["up", "UP "], 50, "keywords"), (["<b>"], 50, "keywords"), (["up"], 1, "clips_per_word")],
+    ("change", "field"),
+    [
+        ({"keywords": []}, "keywords"),
+        ({"keywords": ["up", "UP "]}, "keywords"),
+        ({"keywords": ["<b>"]}, "keywords"),
+        ({"clips_per_word": 1}, "clips_per_word"),
+        ({"accents": []}, "accents"),
+        ({"voices": ["robots"]}, "voices.0"),
+        ({"slowest": 200, "fastest": 100}, "fastest"),
+        ({"lowest_pitch": 80}, "highest_pitch"),
+        ({"near_misses": ["Up"]}, "near_misses"),
+        ({"speed": 3}, "speed"),
+    ],
 )
-def test_what_cannot_be_spoken(alice: User, workspace: Workspace, keywords: list[str], clips: int, field: str) -> None:
+def test_what_cannot_be_spoken(alice: User, workspace: Workspace, change: dict[str, Any], field: str) -> None:
     with pytest.raises(Invalid) as caught:
-        services.synthesize(workspace=workspace, user=alice, name="Spoken", keywords=keywords, clips_per_word=clips)
-    assert field in caught.value.fields
+        services.synthesize(workspace=workspace, user=alice, name="Spoken", parameters={"keywords": ["up"], **change})
+    assert set(caught.value.fields) == {field}
+
+
+def test_an_example_is_spoken_before_the_synthesis(alice: User, workspace: Workspace) -> None:
+    parameters = {"keywords": ["light on"], "accents": ["scottish"], "near_misses_per_keyword": 3}
+    earlier = services.preview_speech(workspace=workspace, user=alice, parameters=parameters)
+    preview = services.preview_speech(workspace=workspace, user=alice, parameters=parameters)
+    assert not SpeechPreview.objects.filter(pk=earlier.pk).exists(), "one example for each person"
+    claimed = jobs.claim(SpeechPreview, preview.pk, "worker")
+    assert claimed is not None
+    speak_preview.run(Attempt(claimed, threading.Event()))
+    preview.refresh_from_db()
+    assert (preview.state, preview.text) == (State.SUCCEEDED, "light on")
+    assert preview.voice.startswith("Scottish, ")
+    assert preview.near_misses[:2] == ["light", "on"]
+    with wave.open(io.BytesIO(preview.wav)) as file:
+        assert (file.getframerate(), file.getnframes() > 4000) == (16000, True)
 
 
 # --- deleting ---------------------------------------------------------------------------------------------------------

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError
+from django.test import Client
 
 from datasets_app import services
 from datasets_app.models import Dataset, RawData
+from datasets_app.revisions import DataRevision
 from edgewise.accounts.models import User, Workspace
+from edgewise.accounts.services import give_personal_workspace
 from edgewise.errors import Conflict, Invalid
 from runs_app.models import Project, Run
 from tests.integration.datasets.conftest import make_clips
@@ -99,6 +102,51 @@ def test_a_wrong_parameter_names_its_field(create: Any, parameters: dict[str, An
     assert refused(create, **parameters).keys() == {field}
 
 
+@pytest.fixture
+def street(alice: User) -> RawData:
+    """Raw data with noise."""
+    street = make_clips(
+        alice, [{"name": "street.wav", "label": "_background_noise_", "kind": "noise", "split": "train"}], name="Street"
+    )
+    RawData.objects.filter(pk=street.pk).update(noise_count=1)
+    return street
+
+
+def test_the_noise_of_other_raw_data_is_protected(create: Any, street: RawData) -> None:
+    dataset = create(noise=str(street.pk))
+    assert dataset.noise_source == street
+    with pytest.raises(Conflict) as caught:
+        services.delete_raw_data(street)
+    assert caught.value.needed_by == ["dataset “Directions”, which uses its noise"]
+    services.delete_dataset(dataset)
+    services.delete_raw_data(street)
+
+
+def test_noise_that_cannot_be_had(create: Any, raw_data: RawData, street: RawData, bob: User) -> None:
+    message = "no such raw data with noise"
+    assert message in refused(create, noise=str(raw_data.pk))["noise"]
+    assert message in refused(create, noise="00000000-0000-7000-8000-000000000000")["noise"]
+    RawData.objects.filter(pk=street.pk).update(workspace=give_personal_workspace(bob))
+    assert message in refused(create, noise=str(street.pk))["noise"]
+    assert "'loud' is not" in refused(create, noise="loud")["noise"]
+
+
+def test_the_dialog_offers_the_noise_of_other_raw_data(raw_data: RawData, street: RawData, alice: User) -> None:
+    browser = Client(headers={"host": "localhost"})
+    browser.force_login(alice)
+    dialog = " ".join(browser.get(f"/datasets/raw/{raw_data.pk}/new").content.decode().split())
+    assert f'<option value="{street.pk}" >That of Street</option>' in dialog
+    browser.post(f"/datasets/raw/{raw_data.pk}/new", {"name": "Loud", "keywords": ["up"], "noise": street.pk})
+    dataset = Dataset.objects.get(name="Loud")
+    assert dataset.noise_source == street
+    assert "That of Street" in browser.get(f"/datasets/{dataset.pk}/").content.decode()
+
+
+def test_noise_that_is_shared_with_everyone(create: Any, street: RawData, bob: User) -> None:
+    RawData.objects.filter(pk=street.pk).update(workspace=give_personal_workspace(bob), shared=True)
+    assert create(noise=str(street.pk)).noise_source == street
+
+
 def test_a_split_by_speaker_needs_speakers(create: Any) -> None:
     assert "no speakers" in refused(create, split="speaker")["split"]
 
@@ -114,10 +162,10 @@ def test_unknown_needs_other_words(create: Any) -> None:
 
 
 def test_counting_warns_of_small_classes(raw_data: RawData) -> None:
-    counted = services.count_labels(raw_data, {"keywords": ["up", "rare"]})
+    counted = services.count_labels(DataRevision(raw_data, raw_data.workspace), {"keywords": ["up", "rare"]})
     assert [label for label, _ in counted["labels"]] == ["<silence>", "<unknown>", "up", "rare"]
     assert counted["warnings"] == ["rare has only 20 clips; from 50 on results can be trusted."]
-    missing = services.count_labels(raw_data, {"keywords": ["lost"]})["warnings"]
+    missing = services.count_labels(DataRevision(raw_data, raw_data.workspace), {"keywords": ["lost"]})["warnings"]
     assert "No train clips of" in " ".join(missing)
 
 
@@ -154,8 +202,6 @@ def test_other_constraints_are_not_taken_for_names(monkeypatch: pytest.MonkeyPat
 
 
 def test_names_are_free_in_other_workspaces(create: Any, bob: User) -> None:
-    from edgewise.accounts.services import give_personal_workspace
-
     dataset = create()
     RawData.objects.filter(pk=dataset.raw_data_id).update(shared=True)
     services.create_dataset(
@@ -172,19 +218,6 @@ def test_rename(create: Any) -> None:
     assert dataset.name == "Turns"
     with pytest.raises(Invalid, match="taken"):
         services.rename_dataset(other, "Turns")
-
-
-def test_duplicate(create: Any, alice: User) -> None:
-    dataset = create()
-    names = [services.duplicate_dataset(dataset, alice).name for _ in range(3)]
-    assert names == ["Directions copy", "Directions copy 2", "Directions copy 3"]
-    assert Dataset.objects.get(name=names[2]).parameters == dataset.parameters
-
-
-def test_the_copy_of_a_long_name_fits(create: Any, alice: User) -> None:
-    copy = services.duplicate_dataset(create("x" * 100), alice)
-    assert len(copy.name) <= 100
-    assert copy.name.endswith("copy")
 
 
 def test_delete(create: Any) -> None:

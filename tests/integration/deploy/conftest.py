@@ -113,7 +113,7 @@ def untrained(alice: User, workspace: Workspace, dataset: Dataset) -> Run:
 def run(untrained: Run) -> Run:
     """A run with the weights of a network that was never trained."""
     weights = random_network("kws-small").to_bytes()
-    manifest = json.dumps(make_manifest(untrained.dataset)).encode()
+    manifest = json.dumps(make_manifest(untrained.dataset, untrained)).encode()
     untrained.weights_sha256 = hashlib.sha256(weights).hexdigest()
     untrained.manifest_sha256 = hashlib.sha256(manifest).hexdigest()
     storage.put_bytes(untrained.weights_name, weights)

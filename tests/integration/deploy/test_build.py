@@ -9,6 +9,7 @@ import zipfile
 
 import pytest
 
+from datasets_app.models import Origin, RawData
 from deploy_app import services
 from edgewise import storage
 from edgewise.accounts.models import User
@@ -36,6 +37,7 @@ def test_an_artifact_is_built_checked_and_described(run: Run, alice: User, build
     assert parameters["labels"] == list(LABELS)
     assert parameters["edgewise"]["run"] == str(run.pk)
     assert parameters["edgewise"]["dataset"] == str(run.dataset_id)
+    assert parameters["edgewise"]["revision"] == run.revision
     assert parameters["edgewise"]["weights_sha256"] == run.weights_sha256
     assert parameters["edgewise"]["accuracy"] == pytest.approx(artifact.accuracy, abs=1e-6)
     lines = LogLine.objects.filter(job_id=artifact.pk).values_list("text", flat=True)
@@ -60,6 +62,15 @@ def test_an_artifact_carries_the_operating_point_that_it_was_asked_for(run: Run,
         parameters = json.loads(archive.read("parameters.json"))
     assert parameters["threshold"] == 0.62
     assert parameters["detection"] == {"smoothing_ms": 200, "refractory_ms": 500}
+
+
+def test_the_licence_of_foreign_noise_is_told(run: Run) -> None:
+    dataset = run.dataset
+    own = build_artifact._licence(dataset)
+    assert own.startswith("uploaded by the users")
+    dataset.noise_source = RawData(workspace=run.workspace, name="Street", origin=Origin.SPEECH_COMMANDS)
+    told = build_artifact._licence(dataset)
+    assert told == f"{own} Background noise: Speech Commands (Pete Warden, Google), CC BY 4.0."
 
 
 def test_weights_that_were_replaced_meanwhile_are_not_taken(run: Run, alice: User, build: Build) -> None:

@@ -13,8 +13,10 @@ from tests.browser.world import World, build_world
 
 BUDGET = 12
 PAGES = [
-    "datasets", "raw data", "new dataset without scripts", "runs", "new run", "configuration", "progress", "results",
-    "no results", "deploy", "account",
+    "datasets", "raw data", "dataset", "examples", "clips", "map", "edits", "new dataset without scripts",
+    "synthesize without scripts",
+    "begin recording without scripts", "record", "runs",
+    "new run", "configuration", "progress", "results", "no results", "deploy", "account",
 ]  # fmt: skip
 
 

@@ -1,20 +1,32 @@
-"""A dataset to train on, without its audio: these tests never train."""
+"""A dataset to train on, without its audio for tests that never train, and of tones for those that do."""
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from datasets_app.models import Dataset, Origin, RawData, RawDataImport, Source
+from datasets_app import services as datasets
+from datasets_app.models import Clip, ClipKind, Dataset, Origin, RawData, RawDataImport, Source
+from edgewise import storage
 from edgewise.accounts.models import User, Workspace
 from edgewise.accounts.services import create_token, give_personal_workspace
 from edgewise.jobs import services as jobs
 from edgewise.jobs.models import State
+from edgewise.spec.dataset import SPLITS
 from edgewise.spec.detection import SMOOTHING_MS, THRESHOLDS
 from runs_app.models import Detection, Project, Run
+from tests.unit.engine.tones import RATE, SAMPLES, TONES_HZ
 
 WORDS = ["up", "down", "left"]
+HEARD = ("low", "middle", "high")
+CLIPS_PER_WORD = 30
+NOISE_SECONDS = 20
 
 
 def make_dataset(user: User, name: str = "Directions", keywords: list[str] | None = None) -> Dataset:
@@ -26,9 +38,7 @@ def make_dataset(user: User, name: str = "Directions", keywords: list[str] | Non
     RawDataImport.objects.create(
         workspace=workspace, raw_data=raw_data, source=Source.PATH, state=State.SUCCEEDED, finished_at=timezone.now()
     )
-    from datasets_app import services
-
-    return services.create_dataset(
+    return datasets.create_dataset(
         workspace=workspace, user=user, raw_data=raw_data, name=name, parameters={"keywords": keywords or WORDS}
     )
 
@@ -107,3 +117,58 @@ def trained(alice: User, workspace: Workspace, project: Project, dataset: Datase
     )
     run.refresh_from_db()
     return run
+
+
+# --- a dataset with its audio -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def store(tmp_path: Path, settings: Any) -> None:
+    """Keep files in a folder of the test."""
+    location = {"OPTIONS": {"location": str(tmp_path / "store")}}
+    settings.STORAGES = {**settings.STORAGES, "default": settings.STORAGES["default"] | location}
+    settings.FILE_UPLOAD_TEMP_DIR = tmp_path / "tmp"
+    settings.CACHE_FOLDER = tmp_path / "cache"
+
+
+@pytest.fixture
+def tones(alice: User, workspace: Workspace, store: None) -> RawData:
+    """Tones as words, and a recording of noise."""
+    generator = np.random.default_rng(0)
+    time = np.arange(SAMPLES) / RATE
+    frequencies = [TONES_HZ[index % 3] * generator.uniform(0.9, 1.1) for index in range(3 * CLIPS_PER_WORD)]
+    sounds = [6000 * np.sin(2 * np.pi * frequency * time) for frequency in frequencies]
+    samples = np.concatenate([*sounds, np.zeros(NOISE_SECONDS * RATE)])
+    samples += 300 * generator.standard_normal(len(samples))
+    content = samples.astype("<i2").tobytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    storage.put_bytes(f"raw/{sha256}.pcm", content)
+    raw_data = RawData.objects.create(
+        workspace=workspace, created_by=alice, name="Tones", origin=Origin.UPLOADED, pack=f"raw/{sha256}.pcm",
+        pack_sha256=sha256, sample_rate=RATE, median_milliseconds=1000 * SAMPLES // RATE,
+        label_counts={word: dict.fromkeys(SPLITS, CLIPS_PER_WORD // 3) for word in HEARD},
+    )  # fmt: skip
+    RawDataImport.objects.create(
+        workspace=workspace, raw_data=raw_data, source=Source.PATH, state=State.SUCCEEDED, finished_at=timezone.now()
+    )
+    common = {"raw_data": raw_data, "sample_rate": RATE, "peak_dbfs": -15, "rms_dbfs": -18}
+    Clip.objects.bulk_create(
+        Clip(
+            name=f"{index}.wav", label=HEARD[index % 3], split=SPLITS[index // 3 % 3], offset=index * SAMPLES,
+            length=SAMPLES, **common,
+        )
+        for index in range(3 * CLIPS_PER_WORD)
+    )  # fmt: skip
+    Clip.objects.create(
+        name="hiss.wav", label="_background_noise_", split="train", kind=ClipKind.NOISE,
+        offset=3 * CLIPS_PER_WORD * SAMPLES, length=NOISE_SECONDS * RATE, **common,
+    )  # fmt: skip
+    return raw_data
+
+
+def dataset_of(tones: RawData, **changes: Any) -> Dataset:
+    parameters = {"keywords": list(HEARD), "unknown_percentage": 0, "silence_percentage": 50, **changes}
+    assert tones.created_by is not None
+    return datasets.create_dataset(
+        workspace=tones.workspace, user=tones.created_by, raw_data=tones, name=f"Tones {changes}", parameters=parameters
+    )

@@ -201,7 +201,7 @@ def test_what_another_workspace_owns_is_not_there(optimize: Any, bob: User, work
 def test_a_dataset_that_teaches_nothing_is_refused(
     optimize: Any, dataset: Dataset, label: str, empty: str, reason: str
 ) -> None:
-    for name, counts in dataset.counts:
+    for name, counts in dataset.raw_data.label_counts.items():
         if label in ("", name):
             counts[empty] = 0
     assert reason in refused(optimize)["dataset"]

@@ -18,41 +18,28 @@ from django.core.files.storage import default_storage
 from django.db import connection
 from django.utils import timezone
 
-from datasets_app import services as datasets
 from datasets_app.models import Clip, ClipKind, Dataset, Origin, RawData, RawDataImport, Source
 from edgewise import storage
 from edgewise.accounts.models import User, Workspace
 from edgewise.jobs import services as jobs
 from edgewise.jobs.models import LogLine, State
-from edgewise.spec.dataset import SPLITS
 from edgewise.spec.detection import SMOOTHING_MS, THRESHOLDS
 from edgewise.spec.network import LMUStage, NetworkSpec
 from runs_app import services
 from runs_app.models import Detection, Evaluation, Project, Run, Series
-from tests.unit.engine.tones import RATE, SAMPLES, TONES_HZ, run_parameters
+from tests.integration.runs.conftest import HEARD, NOISE_SECONDS, dataset_of
+from tests.unit.engine.tones import RATE, SAMPLES, run_parameters
 from workers.attempt import Attempt, Stopped
 from workers.engine.errors import EngineError
 from workers.jobs import train
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300), pytest.mark.usefixtures("store")]
 
-WORDS = ("low", "middle", "high")
-CLIPS_PER_WORD = 30
-NOISE_SECONDS = 20
 SMALLEST = NetworkSpec(stages=[LMUStage(order=3, theta=6, units=12)])
 
 
 class Killed(BaseException):
     """Stands for a signal that ends the process."""
-
-
-@pytest.fixture(autouse=True)
-def store(tmp_path: Path, settings: Any) -> None:
-    """Keep files in a folder of the test."""
-    location = {"OPTIONS": {"location": str(tmp_path / "store")}}
-    settings.STORAGES = {**settings.STORAGES, "default": settings.STORAGES["default"] | location}
-    settings.FILE_UPLOAD_TEMP_DIR = tmp_path / "tmp"
-    settings.CACHE_FOLDER = tmp_path / "cache"
 
 
 @pytest.fixture
@@ -61,49 +48,6 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     events: list[tuple[str, Any]] = []
     monkeypatch.setattr(train, "publish", lambda channel, event, data, event_id=None: events.append((event, data)))
     return events
-
-
-@pytest.fixture
-def tones(alice: User, workspace: Workspace, tmp_path: Path) -> RawData:
-    """Tones as words, and a recording of noise."""
-    generator = np.random.default_rng(0)
-    time = np.arange(SAMPLES) / RATE
-    frequencies = [TONES_HZ[index % 3] * generator.uniform(0.9, 1.1) for index in range(3 * CLIPS_PER_WORD)]
-    sounds = [6000 * np.sin(2 * np.pi * frequency * time) for frequency in frequencies]
-    samples = np.concatenate([*sounds, np.zeros(NOISE_SECONDS * RATE)])
-    samples += 300 * generator.standard_normal(len(samples))
-    content = samples.astype("<i2").tobytes()
-    sha256 = hashlib.sha256(content).hexdigest()
-    storage.put_bytes(f"raw/{sha256}.pcm", content)
-    raw_data = RawData.objects.create(
-        workspace=workspace, created_by=alice, name="Tones", origin=Origin.UPLOADED, pack=f"raw/{sha256}.pcm",
-        pack_sha256=sha256, sample_rate=RATE, median_milliseconds=1000 * SAMPLES // RATE,
-        label_counts={word: dict.fromkeys(SPLITS, CLIPS_PER_WORD // 3) for word in WORDS},
-    )  # fmt: skip
-    RawDataImport.objects.create(
-        workspace=workspace, raw_data=raw_data, source=Source.PATH, state=State.SUCCEEDED, finished_at=timezone.now()
-    )
-    common = {"raw_data": raw_data, "sample_rate": RATE, "peak_dbfs": -15, "rms_dbfs": -18}
-    Clip.objects.bulk_create(
-        Clip(
-            name=f"{index}.wav", label=WORDS[index % 3], split=SPLITS[index // 3 % 3], offset=index * SAMPLES,
-            length=SAMPLES, **common,
-        )
-        for index in range(3 * CLIPS_PER_WORD)
-    )  # fmt: skip
-    Clip.objects.create(
-        name="hiss.wav", label="_background_noise_", split="train", kind=ClipKind.NOISE,
-        offset=3 * CLIPS_PER_WORD * SAMPLES, length=NOISE_SECONDS * RATE, **common,
-    )  # fmt: skip
-    return raw_data
-
-
-def dataset_of(tones: RawData, **changes: Any) -> Dataset:
-    parameters = {"keywords": list(WORDS), "unknown_percentage": 0, "silence_percentage": 50, **changes}
-    assert tones.created_by is not None
-    return datasets.create_dataset(
-        workspace=tones.workspace, user=tones.created_by, raw_data=tones, name=f"Tones {changes}", parameters=parameters
-    )
 
 
 @pytest.fixture
@@ -205,13 +149,13 @@ def test_a_run_is_trained_judged_and_kept(optimize: Callable[..., Run], publishe
 
 def assert_detection_was_measured(run: Run) -> None:
     found = run.detection
-    assert found.keywords == list(WORDS)
+    assert found.keywords == list(HEARD)
     assert found.spoken == [100, 100, 100]  # ten clips of each, ten times
     assert (found.keyword_clips, found.other_clips, found.refractory_ms) == (30, 0, 1000 * SAMPLES / RATE)
     assert [curve["smoothing_ms"] for curve in found.curves] == list(SMOOTHING_MS)
     for curve in found.curves:
         assert {len(curve[name]) for name in ("false_accepts", "most_per_hour", "misses")} == {len(THRESHOLDS)}
-        assert np.shape(curve["misses"]) == (len(THRESHOLDS), len(WORDS))
+        assert np.shape(curve["misses"]) == (len(THRESHOLDS), len(HEARD))
     assert run.operating_point.model_dump() == found.suggestion
 
 
@@ -387,6 +331,34 @@ def test_a_list_of_clips_that_was_changed_is_refused(optimize: Callable[..., Run
     storage.put_bytes(run.manifest_name, b"{}")
     with pytest.raises(EngineError, match="not as it was written"):
         train.read_manifest(run)
+
+
+def test_noise_comes_from_other_raw_data(tones: RawData, tmp_path: Path) -> None:
+    """At a rate of its own, and out of a pack of its own."""
+    content = np.full(2 * NOISE_SECONDS * RATE, 1000, "<i2").tobytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    storage.put_bytes(f"raw/{sha256}.pcm", content)
+    street = RawData.objects.create(
+        workspace=tones.workspace, created_by=tones.created_by, name="Street", origin=Origin.RECORDED, noise_count=1,
+        pack=f"raw/{sha256}.pcm", pack_sha256=sha256,
+    )  # fmt: skip
+    RawDataImport.objects.create(
+        workspace=tones.workspace, raw_data=street, source=Source.PATH, state=State.SUCCEEDED,
+        finished_at=timezone.now(),
+    )  # fmt: skip
+    Clip.objects.create(
+        raw_data=street, name="hum.wav", label="_background_noise_", split="train", kind=ClipKind.NOISE, offset=0,
+        length=2 * NOISE_SECONDS * RATE, sample_rate=2 * RATE, peak_dbfs=-30, rms_dbfs=-30,
+    )  # fmt: skip
+    own, foreign = dataset_of(tones), dataset_of(tones, noise=str(street.pk))
+    data = train.training_data(foreign, train.make_manifest(foreign, foreign), tmp_path)
+    assert data.noise.length.tolist() == [NOISE_SECONDS * RATE]
+    assert data.noise.samples(0)[RATE:-RATE] == pytest.approx(1000, abs=2)
+    silence = np.flatnonzero(data.train.label == data.labels.index("<silence>"))
+    assert len(silence) == dict(foreign.counts)["<silence>"]["train"]
+    assert all(np.median(data.train.samples(row)) == 1000 for row in silence)
+    words = train.training_data(own, train.make_manifest(own, own), tmp_path)
+    assert np.array_equal(data.train.samples(0), words.train.samples(0))
 
 
 def test_missing_audio_is_told(optimize: Callable[..., Run], tones: RawData) -> None:

@@ -22,7 +22,7 @@ from workers.export.artifact import Origin
 from workers.export.build import Built, build
 from workers.export.forms import FORMATS
 
-ORIGIN = Origin("1.2.3", "run-id", "dataset-id", "ab" * 32, 7, "Noise of a generator, free of rights.")
+ORIGIN = Origin("1.2.3", "run-id", "dataset-id", 3, "ab" * 32, 7, "Noise of a generator, free of rights.")
 POINT = OperatingPoint(threshold=0.62, smoothing_ms=200)
 ALWAYS = {"parameters.json", "README.md", "labels.txt", "golden.npz", "try_it.py"}
 SAVED_MODEL = {"saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"}
@@ -67,7 +67,7 @@ def test_parameters_hold_what_the_client_reads_and_what_it_ignores(clips: Clips,
     assert parameters["version"] == {"nengo-edge": "24.3.6"}
     assert parameters["labels"] == labels == list(LABELS)
     assert parameters["edgewise"] == {
-        "version": "1.2.3", "run": "run-id", "dataset": "dataset-id", "weights_sha256": "ab" * 32,
+        "version": "1.2.3", "run": "run-id", "dataset": "dataset-id", "revision": 3, "weights_sha256": "ab" * 32,
         "accuracy": round(built.accuracy, 6), "seed": 7,
     }  # fmt: skip
 

@@ -12,7 +12,9 @@ from pydantic import BaseModel, ValidationError
 from edgewise.spec.dataset import DatasetParameters
 from edgewise.spec.fields import declared, explain
 from edgewise.spec.network import NETWORKS
+from edgewise.spec.recording import RecordingParameters
 from edgewise.spec.run import AudioPreprocessing, RunParameters
+from edgewise.spec.synthesis import SynthesisParameters
 
 
 def sentences(model: type[BaseModel], **values: Any) -> dict[str, str]:
@@ -21,7 +23,7 @@ def sentences(model: type[BaseModel], **values: Any) -> dict[str, str]:
     return explain(caught.value, model)
 
 
-@pytest.mark.parametrize("model", [DatasetParameters, RunParameters])
+@pytest.mark.parametrize("model", [DatasetParameters, RunParameters, SynthesisParameters, RecordingParameters])
 def test_every_parameter_explains_itself(model: type[BaseModel]) -> None:
     for item in declared(model):
         assert item.help.endswith("."), item.name
@@ -89,3 +91,24 @@ def test_networks_keep_their_budget(name: str, budget: int) -> None:
     spec = NETWORKS[name]
     features = RunParameters(network=name, **spec.defaults).num_features
     assert spec.cost(features, 12, 50).int8_bytes <= budget
+
+
+def test_several_choices_of_one_parameter_are_a_list() -> None:
+    items = {item.name: item for item in declared(SynthesisParameters)}
+    assert items["accents"].type == "list"
+    assert set(items["accents"].choices) == set(SynthesisParameters(keywords=["up"]).accents)
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "message"),
+    [
+        ({"keywords": []}, "keywords", "give at least 1"),
+        ({"keywords": ["a b", "A  B"]}, "keywords", "a_b: give each word once"),
+        ({"slowest": 300}, "fastest", "cannot be slower than the slowest"),
+        ({"near_misses": ["up"]}, "near_misses", "both a keyword and a near miss"),
+    ],
+)
+def test_a_synthesis_says_what_is_wrong_with_it(change: dict[str, Any], field: str, message: str) -> None:
+    errors = sentences(SynthesisParameters, **{"keywords": ["up"], **change})
+    assert list(errors) == [field]
+    assert message in errors[field]

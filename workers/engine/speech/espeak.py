@@ -22,18 +22,30 @@ RATE, PITCH = 1, 3
 POSITION_CHARACTER = 1
 BUFFER_MILLISECONDS = 500
 
-ACCENTS = (
-    "en-us", "en", "en-gb-scotland", "en-gb-x-rp", "en-us-nyc", "en-029", "en-gb-x-gbclan", "en-gb-x-gbcwmd",
-)  # fmt: skip
-VARIANTS = (
-    "Alex", "Alicia", "Andrea", "Andy", "Annie", "Denis", "Diogo", "Gene", "Henrique", "Hugo", "Jacky", "Lee", "Marco",
-    "Mario", "Michael", "Mike", "Nguyen", "Reed", "Storm", "adam", "anika", "antonio", "aunty", "belinda", "benjamin",
-    "boris", "caleb", "david", "ed", "edward", "f1", "f2", "f3", "f4", "f5", "grandma", "grandpa", "gustave", "ian",
-    "iven", "john", "klatt", "linda", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "marcelo", "max", "michel",
-    "miguel", "norbert", "pablo", "paul", "pedro", "quincy", "rob", "robert", "sandro", "shelby", "steph", "travis",
-    "victor", "zac",
-)  # fmt: skip
+IPA = 2
+SEPARATED = ord("_") << 8
+"""Asks for a `_` between phonemes."""
+STRESS = str.maketrans("", "", "ˈˌ")
+DICTION = "en-us"
+"""The accent in which words are compared."""
 
+ACCENTS = {
+    "american": "en-us", "british": "en", "scottish": "en-gb-scotland", "received": "en-gb-x-rp",
+    "new-york": "en-us-nyc", "caribbean": "en-029", "lancastrian": "en-gb-x-gbclan", "midlands": "en-gb-x-gbcwmd",
+}  # fmt: skip
+VARIANTS = {
+    name: group
+    for group, names in (
+        ("women", "Alicia Andrea Annie anika aunty belinda f1 f2 f3 f4 f5 grandma linda steph"),
+        (
+            "men",
+            "Alex Andy Denis Diogo Gene Henrique Hugo Jacky Lee Marco Mario Michael Mike Nguyen Reed Storm adam "
+            "antonio benjamin boris caleb david ed edward grandpa gustave ian iven john klatt m1 m2 m3 m4 m5 m6 m7 m8 "
+            "marcelo max michel miguel norbert pablo paul pedro quincy rob robert sandro shelby travis victor zac",
+        ),
+    )
+    for name in names.split()
+}
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
 
@@ -55,6 +67,7 @@ class EspeakSynthesizer:
             raise EngineError(
                 "no-speech", "espeak-ng cannot read its data.", "Install Edgewise's environment again."
             )  # fmt: skip
+        self._library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         # Kept, or Python would free what the library calls.
         self._callback = _CALLBACK(self._take)
         self._library.espeak_SetSynthCallback(self._callback)
@@ -62,15 +75,27 @@ class EspeakSynthesizer:
 
     def voices(self) -> list[Voice]:
         """List every accent with every variant; neighbours differ in both."""
+        accents, variants = list(ACCENTS), sorted(VARIANTS)
         return [
-            Voice(f"{ACCENTS[(place + turn) % len(ACCENTS)]}+{variant}")
-            for turn in range(len(ACCENTS))
-            for place, variant in enumerate(VARIANTS)
+            Voice(f"{ACCENTS[accent]}+{variant}", accent, VARIANTS[variant])
+            for turn in range(len(accents))
+            for place, variant in enumerate(variants)
+            for accent in [accents[(place + turn) % len(accents)]]
         ]
+
+    def phonemes(self, text: str) -> list[str]:
+        """Return how a text is pronounced, in IPA without stress."""
+        self._use(DICTION)
+        rest = ctypes.c_char_p(text.encode())
+        spoken = b""
+        # A clause for each call, until the library sets the text to NULL.
+        while rest.value is not None:
+            spoken += self._library.espeak_TextToPhonemes(ctypes.byref(rest), UTF8, SEPARATED | IPA) + b"_"
+        return [sound for sound in spoken.decode().translate(STRESS).replace(" ", "_").split("_") if sound]
 
     def speak(self, text: str, voice: Voice, *, words_per_minute: int, pitch: int) -> tuple[Int16Array, int]:
         """Return mono samples and their rate."""
-        self._use(voice)
+        self._use(voice.name)
         # Its breath is random, by the clock unless told otherwise: the same text must sound the same.
         self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         self._library.espeak_SetParameter(RATE, words_per_minute, 0)
@@ -84,12 +109,12 @@ class EspeakSynthesizer:
         samples = np.concatenate(self._chunks) if self._chunks else np.empty(0, dtype="<i2")
         return samples, self._sample_rate
 
-    def _use(self, voice: Voice) -> None:
-        if voice.name == self._voice:
+    def _use(self, voice: str) -> None:
+        if voice == self._voice:
             return
-        if self._library.espeak_SetVoiceByName(voice.name.encode()):
-            raise EngineError("no-voice", f"espeak-ng has no voice {voice.name}.", "Choose another voice.")
-        self._voice = voice.name
+        if self._library.espeak_SetVoiceByName(voice.encode()):
+            raise EngineError("no-voice", f"espeak-ng has no voice {voice}.", "Choose another voice.")
+        self._voice = voice
 
     def _take(self, samples: ctypes._Pointer[ctypes.c_short], count: int, events: int | None) -> int:
         if samples and count:

@@ -12,8 +12,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edgewise.spec.synthesis import SynthesisParameters
 from workers.engine.audio import Int16Array, resample
 from workers.engine.errors import EngineError
+from workers.engine.speech.near_misses import near_misses
 
 SAMPLE_RATE = 16000
 NOISE_SECONDS = 20
@@ -30,9 +32,11 @@ OTHER_WORDS = (
 
 @dataclass(frozen=True)
 class Voice:
-    """A way to speak, by its name in the synthesizer."""
+    """A way to speak: its name in the synthesizer, the accent, and whether a woman or a man seems to speak."""
 
     name: str
+    accent: str
+    group: str
 
 
 class Synthesizer(Protocol):
@@ -44,6 +48,10 @@ class Synthesizer(Protocol):
 
     def speak(self, text: str, voice: Voice, *, words_per_minute: int, pitch: int) -> tuple[Int16Array, int]:
         """Return mono samples and their rate. `pitch` goes from 0 to 99, 50 is the voice's own."""
+        ...
+
+    def phonemes(self, text: str) -> list[str]:
+        """Return how a text is pronounced, in IPA without stress."""
         ...
 
 
@@ -59,50 +67,78 @@ class SpokenClip:
     sample_rate: int
 
 
-def number_of_clips(keywords: Sequence[str], clips_per_word: int) -> int:
-    """Count the clips that `speak_words` gives."""
-    return sum(count for _, count in _words(keywords, clips_per_word)) + len(NOISES)
+def with_near_misses(asked: SynthesisParameters, synthesizer: Synthesizer) -> SynthesisParameters:
+    """Find the words that sound like the keywords, unless they are given."""
+    if asked.near_misses is not None:
+        return asked
+    found = near_misses(asked.keywords, asked.near_misses_per_keyword, synthesizer.phonemes)
+    return asked.model_copy(update={"near_misses": found})
 
 
-def speak_words(
-    keywords: Sequence[str], clips_per_word: int, seed: int, synthesizer: Synthesizer | None = None
-) -> Iterator[SpokenClip]:
-    """Speak keywords, then other words, then give background noises: 16 kHz, the same for the same seed.
+def number_of_clips(asked: SynthesisParameters) -> int:
+    """Count the clips that `speak_words` gives, with the near misses that are given."""
+    return sum(count for _, count in _words(asked)) + len(NOISES)
+
+
+def speak_words(asked: SynthesisParameters, synthesizer: Synthesizer) -> Iterator[SpokenClip]:
+    """Speak keywords, other words and near misses, then give background noises: 16 kHz, the same for the same seed.
 
     Raises:
-        EngineError: a word makes no sound, or this machine cannot speak.
+        EngineError: a word makes no sound.
     """
-    if synthesizer is None:
-        from workers.engine.speech.espeak import EspeakSynthesizer
-
-        synthesizer = EspeakSynthesizer()
-    voices = synthesizer.voices()
+    asked = with_near_misses(asked, synthesizer)
+    voices = _voices(asked, synthesizer)
     babble: list[Int16Array] = []
-    for index, (word, count) in enumerate(_words(keywords, clips_per_word)):
-        generator = np.random.default_rng([seed, index])
+    for index, (word, count) in enumerate(_words(asked)):
+        generator = np.random.default_rng([asked.seed, index])
         order = generator.permutation(len(voices))
         for number in range(count):
             voice = voices[order[number % len(voices)]]
-            samples = _speak(synthesizer, word, voice, generator)
+            samples = _speak(synthesizer, word, voice, asked, generator)
             if number % 25 == 0:
                 babble.append(samples)
             name = f"{word}/{voice.name}_nohash_{number // len(voices)}.wav"
             yield SpokenClip(name, word, voice.name, False, samples, SAMPLE_RATE)
     for index, kind in enumerate(NOISES):
         # A stream of its own for each: white and brown from one stream would be the same noise, filtered.
-        samples = _noise(kind, babble, np.random.default_rng([seed, index, 1]))
+        samples = _noise(kind, babble, np.random.default_rng([asked.seed, index, 1]))
         yield SpokenClip(f"_background_noise_/{kind}.wav", "_background_noise_", "", True, samples, SAMPLE_RATE)
 
 
-def _words(keywords: Sequence[str], clips_per_word: int) -> list[tuple[str, int]]:
-    others = [word for word in OTHER_WORDS if word not in keywords]
-    count = max(1, round(clips_per_word * OTHERS_PER_KEYWORD_CLIP))
-    return [(word, clips_per_word) for word in keywords] + [(word, count) for word in others]
+def speak_example(asked: SynthesisParameters, synthesizer: Synthesizer) -> tuple[SpokenClip, Voice]:
+    """Speak one keyword with one of the voices, both drawn from the seed.
+
+    Raises:
+        EngineError: the word makes no sound.
+    """
+    generator = np.random.default_rng(asked.seed)
+    voices = _voices(asked, synthesizer)
+    word = asked.keywords[int(generator.integers(len(asked.keywords)))]
+    voice = voices[int(generator.integers(len(voices)))]
+    samples = _speak(synthesizer, word, voice, asked, generator)
+    return SpokenClip(f"{word}/{voice.name}.wav", word, voice.name, False, samples, SAMPLE_RATE), voice
 
 
-def _speak(synthesizer: Synthesizer, word: str, voice: Voice, generator: np.random.Generator) -> Int16Array:
+def _voices(asked: SynthesisParameters, synthesizer: Synthesizer) -> list[Voice]:
+    return [voice for voice in synthesizer.voices() if voice.accent in asked.accents and voice.group in asked.voices]
+
+
+def _words(asked: SynthesisParameters) -> list[tuple[str, int]]:
+    count = max(1, round(asked.clips_per_word * OTHERS_PER_KEYWORD_CLIP))
+    # Near misses come last: whichever they are, all other clips stay as they were.
+    others = dict.fromkeys([*OTHER_WORDS, *(asked.near_misses or ())])
+    return [
+        *((word, asked.clips_per_word) for word in asked.keywords),
+        *((word, count) for word in others if word not in asked.keywords),
+    ]
+
+
+def _speak(
+    synthesizer: Synthesizer, word: str, voice: Voice, asked: SynthesisParameters, generator: np.random.Generator
+) -> Int16Array:
     text = word.replace("_", " ")
-    speed, pitch = int(generator.integers(120, 210)), int(generator.integers(25, 76))
+    speed = int(generator.integers(asked.slowest, asked.fastest, endpoint=True))
+    pitch = int(generator.integers(asked.lowest_pitch, asked.highest_pitch, endpoint=True))
     spoken, rate = synthesizer.speak(text, voice, words_per_minute=speed, pitch=pitch)
     samples = _trimmed(resample(spoken, rate, SAMPLE_RATE))
     if not len(samples):

@@ -1,0 +1,1 @@
+"""The explorer: look at the clips of raw data, hear them, and mend what is wrong with them."""
