@@ -69,14 +69,18 @@ def delete(request: HttpRequest, artifact_id: uuid.UUID) -> HttpResponse:
     return go(request, "deploy:page", artifact.run_id)
 
 
-def _context(run: Run) -> dict[str, Any]:
-    formats = list(services.formats())
+def _context(run: Run, artifact: Artifact | None = None) -> dict[str, Any]:
+    """The page with `artifact` above the list of earlier ones; by default the one that is being built."""
+    formats, artifacts = list(services.formats()), queries.artifacts(run)
+    artifact = artifact or next((row for row in artifacts if row.active), None)
     return {
         "run": run, "tab": "deploy", "formats": formats, "titles": {row.name: row.title for row in formats},
-        "chosen": formats[0].name, "artifacts": queries.artifacts(run), "why_not": services.why_not_deployable(run),
+        "chosen": formats[0].name, "artifact": artifact,
+        "earlier": [row for row in artifacts if not row.active or row != artifact],
+        "why_not": services.why_not_deployable(run),
     }  # fmt: skip
 
 
 def _build(request: HttpRequest, artifact: Artifact) -> HttpResponse:
-    context = {**_context(artifact.run), "artifact": artifact, "log": queries.log(artifact)}
+    context = {**_context(artifact.run, artifact), "log": queries.log(artifact)}
     return render(request, "deploy/build.html", context)

@@ -41,6 +41,7 @@ from runs_app.live import as_point, run_events
 from runs_app.models import ClipMap, Detection, Evaluation, Metric, Prediction, Preview, Project, Run
 
 PARAMETER_TYPES = {"integer": OpenApiTypes.INT, "number": OpenApiTypes.FLOAT, "object": OpenApiTypes.UUID}
+LABEL_COLUMNS = ("label", "precision", "recall", "f1", "support")
 COLUMNS = ("series", "step", "loss", "accuracy", "learning_rate", "steps_per_second")
 
 
@@ -457,16 +458,28 @@ class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, 
         return Response(MetricSerializer(points, many=True).data)
 
     @extend_schema(
-        parameters=[OpenApiParameter("format", OpenApiTypes.STR, enum=["json", "csv"])], responses=EvaluationSerializer
+        parameters=[
+            OpenApiParameter("format", OpenApiTypes.STR, enum=["json", "csv"]),
+            OpenApiParameter(
+                "table",
+                OpenApiTypes.STR,
+                enum=["confusion", "labels"],
+                description="What the CSV holds: the confusion matrix, or precision, recall and F1 by label.",
+            ),
+        ],
+        responses=EvaluationSerializer,
     )
     @action(detail=True, filter_backends=[])
     def results(self, request: Request, pk: str) -> Response | HttpResponse:
-        """Return the results on the test split; as CSV the confusion matrix."""
+        """Return the results on the test split; as CSV the confusion matrix or the table by label."""
         run = self.get_object()
         evaluation = Evaluation.objects.filter(run=run).select_related("run").first()
         if evaluation is None:
             raise NotFound("result: the run has not been judged yet")
         if request.query_params.get("format") == "csv":
+            if request.query_params.get("table") == "labels":
+                lines = evaluation.report["labels"]
+                return _csv("labels.csv", [LABEL_COLUMNS, *([line[name] for name in LABEL_COLUMNS] for line in lines)])
             rows = [[label, *counts] for label, counts in zip(run.labels, evaluation.confusion, strict=True)]
             return _csv("confusion.csv", [["label", *run.labels], *rows])
         return Response(EvaluationSerializer(evaluation).data)

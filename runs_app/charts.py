@@ -53,9 +53,11 @@ def progress_figure(run: Run, curves: Curves) -> str:
         hoversubplots="axis",
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         margin={"l": 56, "r": 16, "t": 32, "b": 44},
-        xaxis={"title": {"text": "Step"}, "anchor": "y2", "rangemode": "tozero"},
-        yaxis={"title": {"text": "Loss"}, "domain": [0.55, 1]},
-        yaxis2={"title": {"text": "Accuracy"}, "domain": [0, 0.45], "tickformat": ".0%"},
+        # A little more than the whole, so that the last markers are not cut off.
+        xaxis={"title": {"text": "Step"}, "anchor": "y2", "range": [0, 1.01 * run.parameters["steps"]]},
+        # Without points Plotly would invent losses from -1 to 4; the script shows the numbers when points come.
+        yaxis={"title": {"text": "Loss"}, "domain": [0.55, 1], "showticklabels": any(curves.points.values())},
+        yaxis2={"title": {"text": "Accuracy"}, "domain": [0, 0.45], "tickformat": ".0%", "range": [0, 1.03]},
     )
     earlier = run.initial_weights
     if earlier is not None and earlier.best_accuracy is not None:

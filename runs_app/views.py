@@ -20,7 +20,7 @@ from edgewise.lookup import as_id
 from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.run import RunParameters
 from edgewise.web.forms import read
-from edgewise.web.responses import dialog, go, signed_in, user_of, wants_part, workspace_of
+from edgewise.web.responses import again, dialog, go, signed_in, user_of, wants_part, workspace_of
 from runs_app import charts, forms, previews, queries, services
 from runs_app.models import Preview, Run
 
@@ -390,7 +390,7 @@ def rename(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
         services.rename_run(run, context["name"])
     except UserError as error:
         return dialog(request, "components/rename.html", context, error)
-    return go(request, "runs:detail", run.pk)
+    return again(request, "runs:detail", run.pk)
 
 
 @signed_in

@@ -36,7 +36,7 @@ from workers.database import retrying
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.4
+POLL_SECONDS = 0.2
 RENEW_SECONDS = 3.0
 CANCEL_SECONDS = 1.2
 SHUT_DOWN_SECONDS = 8.0

@@ -1,4 +1,4 @@
-"""The way to the Deploy page, or why there is none yet."""
+"""The way to the Deploy page, or why there is none yet; and how the client runs what was downloaded."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from django import template
 
 from deploy_app import services
+from edgewise.spec import client
 from runs_app.models import Run
 
 register = template.Library()
@@ -22,3 +23,15 @@ def deploy_icon(run: Run) -> dict[str, Any]:
 def deploy_button(run: Run) -> dict[str, Any]:
     """Show the Deploy button of a run."""
     return {"run": run, "why_not": services.why_not_deployable(run)}
+
+
+@register.simple_tag
+def client_installation() -> str:
+    """Say how the client is installed."""
+    return client.INSTALLATION
+
+
+@register.simple_tag
+def client_program(runner: str) -> str:
+    """Write a program that runs an artifact by a class of the client."""
+    return client.program(runner)

@@ -93,6 +93,21 @@ def test_keywords_keep_the_order_in_which_they_were_chosen(new_dataset: Page) ->
     expect(new_dataset.get_by_role("checkbox", name="up")).not_to_be_checked()
 
 
+def test_a_typed_word_that_is_not_there_is_said_and_kept(new_dataset: Page) -> None:
+    search = new_dataset.get_by_label("Search keywords")
+    search.fill("Stop, banana, up")
+    search.press("Enter")
+    expect(new_dataset.locator("#counts tbody th")).to_have_text(["<silence>", "<unknown>", "stop", "up"])
+    expect(new_dataset.get_by_text("Not a word of this data: banana.")).to_be_visible()
+    expect(search).to_have_value("banana")
+
+
+def test_a_custom_network_shows_its_stages(new_run: Page) -> None:
+    new_run.get_by_role("radio", name="Custom").check()
+    expect(new_run.get_by_role("button", name="Add a stage")).to_be_visible()
+    expect(new_run.locator("#stages")).to_be_in_viewport()
+
+
 def test_the_search_narrows_what_is_selected(new_dataset: Page) -> None:
     new_dataset.get_by_label("Search keywords").fill("o")
     new_dataset.get_by_role("button", name="Select all shown").click()

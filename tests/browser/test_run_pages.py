@@ -102,6 +102,27 @@ def test_a_row_of_the_list_follows_its_run(page: Page, world: World, sign_in: Si
     expect(row).to_contain_text("450 / 1,000")
 
 
+def test_renaming_from_the_list_leaves_the_list_open(page: Page, world: World, sign_in: SignIn) -> None:
+    sign_in(page, world.reader)
+    page.goto("/runs/")
+    page.get_by_role("button", name="More for Run to be cancelled").click()
+    page.get_by_role("link", name="Rename …").click()
+    page.get_by_label("Name").fill("Run to be stopped")
+    page.get_by_role("button", name="Rename").click()
+    expect(page.get_by_role("row", name="Run to be stopped")).to_be_visible()
+    assert page.url.endswith("/runs/")
+
+
+def test_charts_without_points_have_axes_that_make_sense(page: Page, world: World, sign_in: SignIn) -> None:
+    sign_in(page, world.reader)
+    page.goto(world.pages["progress before the first step"])
+    chart = page.locator("#curves")
+    chart.locator(".main-svg").first.wait_for()
+    ticks = chart.locator(".ytick text, .y2tick text").all_inner_texts()
+    assert (ticks[0], ticks[-1]) == ("0%", "100%")
+    assert chart.locator(".xtick text").last.text_content() == "1000"
+
+
 def test_the_matrix_can_count_or_weigh(page: Page, world: World, sign_in: SignIn) -> None:
     sign_in(page, world.reader)
     page.goto(world.pages["results"])
@@ -138,6 +159,8 @@ def test_an_operating_point_is_tried_before_it_is_used(page: Page, world: World,
     page.locator("#trade-off .main-svg").first.wait_for()
     part = page.locator("#operating-point")
     expect(part.get_by_role("heading", name="At threshold 0.62 over 200 ms: ")).to_be_visible()
+    tip = re.compile("Default: over 200 ms$")
+    expect(part.locator(".field[data-name=smoothing_ms]")).to_have_attribute("data-tip", tip)
     part.get_by_label("Threshold", exact=True).fill("0.3")
     expect(part.get_by_role("heading", name="At threshold 0.30 over 200 ms: ")).to_be_visible()
     expect(part.get_by_text("Not in use yet.")).to_be_visible()
@@ -161,6 +184,15 @@ def test_a_click_on_a_curve_fills_the_form(page: Page, world: World, sign_in: Si
     expect(part.get_by_label("Threshold", exact=True)).to_have_value("0.7")
     expect(part.get_by_label("Smoothing", exact=True)).to_have_value("0")
     expect(part.get_by_role("heading", name="At threshold 0.70: ")).to_be_visible()
+
+
+def test_the_deploy_page_says_how_the_client_runs_what_it_gives(page: Page, world: World, sign_in: SignIn) -> None:
+    sign_in(page, world.reader)
+    page.goto(world.pages["deploy"])
+    expect(page.get_by_text("TF_USE_LEGACY_KERAS=1")).to_be_visible()
+    page.get_by_label("Format").select_option("savedmodel")
+    expect(page.get_by_text("import SavedModelRunner")).to_be_visible()
+    expect(page.get_by_text("import TFLiteRunner")).to_be_hidden()
 
 
 def test_deploying_is_greyed_with_its_reason(page: Page, world: World, sign_in: SignIn) -> None:

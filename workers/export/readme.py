@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from edgewise.spec import client
 from edgewise.spec.detection import OperatingPoint
 from workers.engine.weights import TrainedNetwork
 from workers.export.proof import BOUND, Evidence, Proof
 
 if TYPE_CHECKING:
     from workers.export.artifact import Origin
-
-INSTALL = "nengo-edge==24.3.6 tensorflow==2.18.1 tf-keras==2.18.0 tensorflow-text==2.18.1"
 
 
 def readme(
@@ -55,17 +54,12 @@ Every call returns the scores of the newest audio, and the result does not depen
 In this folder, with Python 3.11, and any mono recording at {rate:,} Hz:
 
 ```sh
-pip install {INSTALL}
-export TF_USE_LEGACY_KERAS=1
+{client.INSTALLATION}
 python try_it.py
 ```
 
 ```python
-import soundfile
-from nengo_edge import {runner}
-labels = open("labels.txt", encoding="utf-8").read().splitlines()
-audio, rate = soundfile.read("recording.wav", dtype="float32")
-print(labels[{runner}(".").run(audio[None]).argmax()])
+{client.program(runner)}
 ```
 {streaming if runner == "TFLiteRunner" else ""}
 `try_it.py` loads the real client and compares what it computes with `golden.npz`: ten test clips with the features and

@@ -63,3 +63,10 @@ document.addEventListener("htmx:afterSettle", () => {
     setError(field, errors[name] ?? "");
   }
 });
+
+// A network of one's own is made further down: its stages unfold and come into view once they can be edited.
+document.addEventListener("change", ({ target }) => {
+  if (target.id !== "network-custom") return;
+  document.querySelector("[data-stages]").open = true;
+  document.addEventListener("htmx:afterSettle", () => document.getElementById("stages").scrollIntoView(), { once: true });
+});

@@ -38,18 +38,33 @@ class KeywordPicker extends HTMLElement {
     if (!button.isConnected) this.search.focus();
   }
 
-  // "up, down, left" and Enter chooses all three.
+  // "up, Down, left" and Enter chooses all three. What is no word of this data stays in the field, and is said.
   enter(event) {
     if (event.key !== "Enter") return;
     event.preventDefault();
     const typed = this.search.value.split(/[\s,;]+/).filter(Boolean);
-    const named = typed.filter((word) => this.boxes.has(word));
+    const named = typed.map((word) => this.named(word)).filter(Boolean);
     const [only, ...others] = this.shown();
     const found = named.length ? named : only && !others.length ? [only.value] : [];
     if (!found.length) return;
-    this.set([...this.chosen, ...found.filter((word) => !this.chosen.includes(word))]);
-    this.search.value = "";
+    this.set([...new Set([...this.chosen, ...found])]);
+    const unknown = named.length ? typed.filter((word) => !this.named(word)) : [];
+    this.search.value = unknown.join(", ");
     this.filter();
+    this.complain(unknown);
+  }
+
+  // Of words that differ in case alone, the one that was typed.
+  named(word) {
+    if (this.boxes.has(word)) return word;
+    return [...this.boxes.keys()].find((one) => one.toLowerCase() === word.toLowerCase());
+  }
+
+  complain(unknown) {
+    if (!unknown.length) return;
+    const place = this.querySelector("[data-nothing]");
+    place.textContent = `Not a word of this data: ${unknown.join(", ")}.`;
+    place.hidden = false;
   }
 
   filter() {
@@ -60,7 +75,9 @@ class KeywordPicker extends HTMLElement {
       box.closest("label").hidden = !hit;
       any ||= hit;
     }
-    this.querySelector("[data-nothing]").hidden = any;
+    const nothing = this.querySelector("[data-nothing]");
+    nothing.textContent = "No word of this data contains that.";
+    nothing.hidden = any;
   }
 
   set(words) {

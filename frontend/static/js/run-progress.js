@@ -30,6 +30,7 @@ function draw() {
   if (indices.length) {
     Plotly.extendTraces(chart, { x, y }, indices);
     chart.querySelector("[data-empty]")?.setAttribute("hidden", "");
+    if (!chart.layout.yaxis.showticklabels) Plotly.relayout(chart, { "yaxis.showticklabels": true });
   }
   markBest();
   if (chart.data.some((trace) => trace.x.length > MOST_POINTS)) chart.load();

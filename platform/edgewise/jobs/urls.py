@@ -7,4 +7,4 @@ from django.urls import path
 from edgewise.jobs import views
 
 app_name = "status"
-urlpatterns = [path("", views.page, name="page")]
+urlpatterns = [path("", views.page, name="page"), path("workers", views.workers, name="workers")]

@@ -1,4 +1,4 @@
-"""The Status page of operators."""
+"""The Status page of operators, and the word about workers on every page."""
 
 from __future__ import annotations
 
@@ -21,3 +21,11 @@ def page(request: HttpRequest) -> HttpResponse:
     if not request.user.is_staff:
         raise PermissionDenied
     return render(request, "status/page.html", {**queries.status_page(), "services": readiness()})
+
+
+@require_GET
+def workers(request: HttpRequest) -> HttpResponse:
+    """Draw the banner about missing workers anew, for an open page; a page whose session ended keeps its own."""
+    if not request.user.is_authenticated:
+        return HttpResponse(status=204)
+    return render(request, "components/workers.html")

@@ -263,7 +263,8 @@ def _who_runs(home: Home) -> str:
     if running.address is not None:
         return (
             f"Edgewise already runs at {running.address} (process {running.pid}): "
-            "open that address, or stop it and start again."
+            "open that address. To start it with other options (with workers, say), stop it with Ctrl-C where it runs, "
+            f"or by `kill {running.pid}`, then start it again."
         )
     return (
         f"`./edgewise {running.command}` (process {running.pid}) is at work in {home.path}: "

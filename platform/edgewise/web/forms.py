@@ -64,8 +64,10 @@ class BoundParameter:
         return self._with_unit(self.value)
 
     def _with_unit(self, value: Any) -> str:
-        number = self.parameter.choices.get(as_text(value), _number(value))
-        unit = self.parameter.unit
+        choice = self.parameter.choices.get(as_text(value))
+        if choice is not None:
+            return choice
+        number, unit = _number(value), self.parameter.unit
         return f"± {number} {unit[2:]}" if unit.startswith("± ") else f"{number} {unit}".strip()
 
     @property

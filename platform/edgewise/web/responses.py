@@ -48,3 +48,10 @@ def go(request: HttpRequest, to: Any, *args: Any) -> HttpResponse:
     if wants_part(request):
         return HttpResponse(status=204, headers={"HX-Redirect": resolve_url(to, *args)})
     return redirect(to, *args)
+
+
+def again(request: HttpRequest, otherwise: Any, *args: Any) -> HttpResponse:
+    """Show the page anew in which a dialog did its work; without scripts, the page `otherwise`."""
+    if wants_part(request):
+        return HttpResponse(status=204, headers={"HX-Refresh": "true"})
+    return redirect(otherwise, *args)

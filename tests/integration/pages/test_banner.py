@@ -37,3 +37,15 @@ def test_workers_that_answer_need_no_words(reader: Client) -> None:
     for queue in Queue:
         hear_from(queue, datetime.timedelta(seconds=1))
     assert BANNER not in reader.get("/runs/").text
+
+
+def test_an_open_page_hears_of_it(reader: Client) -> None:
+    assert BANNER in reader.get("/status/workers").text
+    for queue in Queue:
+        hear_from(queue, datetime.timedelta(seconds=1))
+    assert BANNER not in reader.get("/status/workers").text
+
+
+def test_a_page_whose_session_ended_keeps_its_banner(reader: Client) -> None:
+    reader.logout()
+    assert reader.get("/status/workers").status_code == 204

@@ -130,12 +130,15 @@ def test_what_is_needed_is_not_deleted(script: APIClient, trained: Run, project:
 def test_results_wait_for_the_end(script: APIClient, trained: Run) -> None:
     assert script.get(f"/api/v1/runs/{trained.pk}/results").status_code == 404
     Evaluation.objects.create(
-        run=trained, clips=3, accuracy=2 / 3, balanced_accuracy=0.5, loss=1.0, report={},
+        run=trained, clips=3, accuracy=2 / 3, balanced_accuracy=0.5, loss=1.0,
+        report={"labels": [{"label": "up", "precision": 0.9, "recall": 0.8, "f1": 0.85, "support": 10}]},
         confusion=[[1, 0, 0, 0, 0], [0, 1, 1, 0, 0], *[[0] * 5] * 3],
     )  # fmt: skip
     assert script.get(f"/api/v1/runs/{trained.pk}/results").json()["labels"] == trained.labels
     table = script.get(f"/api/v1/runs/{trained.pk}/results?format=csv").content.decode().splitlines()
     assert table[2] == "<unknown>,0,1,1,0,0"
+    by_label = script.get(f"/api/v1/runs/{trained.pk}/results?format=csv&table=labels").content.decode().splitlines()
+    assert by_label == ["label,precision,recall,f1,support", "up,0.9,0.8,0.85,10"]
 
 
 # --- live -------------------------------------------------------------------------------------------------------------

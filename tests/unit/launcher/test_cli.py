@@ -60,7 +60,9 @@ def test_a_second_up_tells_the_address_of_the_first(tmp_path: Path) -> None:
         completed = run("up", home=tmp_path)
     assert completed.returncode == 1
     told = (
-        "Edgewise already runs at http://127.0.0.1:8000 (process 4711): open that address, or stop it and start again."
+        "Edgewise already runs at http://127.0.0.1:8000 (process 4711): open that address. "
+        "To start it with other options (with workers, say), stop it with Ctrl-C where it runs, or by `kill 4711`, "
+        "then start it again."
     )
     assert completed.stderr == f"{told}\n"
 

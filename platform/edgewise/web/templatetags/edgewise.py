@@ -20,6 +20,12 @@ from edgewise.jobs.presentation import snapshot
 
 register = template.Library()
 
+# In this order: each browser also names those that it wants to be taken for.
+BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+SYSTEMS = (
+    ("Windows", "Windows"), ("Android", "Android"), ("iPhone", "iOS"), ("iPad", "iPadOS"), ("CrOS", "ChromeOS"),
+    ("Mac OS X", "macOS"), ("Linux", "Linux"),
+)  # fmt: skip
 STEPS = ((60, "second"), (60, "minute"), (24, "hour"), (30, "day"), (12, "month"), (math.inf, "year"))
 SPARKLINE_WIDTH, SPARKLINE_HEIGHT = 64, 20
 
@@ -197,3 +203,13 @@ def as_json(value: Any) -> str:
 def significant(number: float | None) -> str:
     """Write a small number with three digits that matter: 0.00284."""
     return "–" if number is None else f"{number:.3g}"
+
+
+@register.filter
+def browser(user_agent: str) -> str:
+    """Name browser and system by what a browser says of itself: "Firefox on Linux"."""
+    named = [
+        next((name for mark, name in marks if mark in user_agent), unknown)
+        for marks, unknown in ((BROWSERS, "Another program"), (SYSTEMS, "another system"))
+    ]
+    return " on ".join(named)

@@ -1,0 +1,30 @@
+"""The Deploy page."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from edgewise.accounts.models import User
+from edgewise.spec import client
+from runs_app.models import Run
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def browser(alice: User) -> Client:
+    browser = Client(headers={"host": "localhost"})
+    browser.force_login(alice)
+    return browser
+
+
+def test_an_artifact_that_is_being_built_is_shown_once(run: Run, browser: Client) -> None:
+    browser.post(f"/runs/{run.pk}/deploy", {"format": "binary"})
+    page = browser.get(f"/runs/{run.pk}/deploy").text
+    assert "Building Binary" in page
+    assert "Artifacts made before" not in page
+
+
+def test_the_page_says_how_the_client_is_installed_as_the_readme_does(run: Run, browser: Client) -> None:
+    assert client.INSTALLATION in browser.get(f"/runs/{run.pk}/deploy").text
