@@ -38,6 +38,8 @@ def _measure(bench: str, options: argparse.Namespace) -> list[Figure]:
         return in_own_process(
             "accuracy", "measure", options.task, options.network, options.seeds, options.steps, threads=options.threads
         )
+    if bench == "ingest":
+        return in_own_process("ingest", "measure", options.clips, threads=1)
     return in_own_process(bench, "measure", threads=1)
 
 
@@ -48,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("bench", nargs="?", choices=BENCHES, help=f"default: {', '.join(SPEED)}")
     parser.add_argument("--json", action="store_true", help="results as one JSON object on the last line")
+    ingest = parser.add_argument_group("ingest")
+    ingest.add_argument("--clips", type=int, default=3000, metavar="N", help="in the archive (default: %(default)s)")
     accuracy = parser.add_argument_group("accuracy")
     accuracy.add_argument(
         "--task", nargs="+", choices=list(TASKS), default=["digits"], metavar="TASK", help=f"of {', '.join(TASKS)}"

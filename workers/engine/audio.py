@@ -11,14 +11,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 import soxr
 
-from workers.engine.errors import EngineError
+from workers.engine.errors import UnusableFile
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 Int16Array = npt.NDArray[np.int16]
 
@@ -31,9 +34,11 @@ PCM = 1
 UNKNOWN_SIZE = 2**31 - 2**16
 """From this size on a wav file was written to a pipe, by a program that could not know the end."""
 BLOCK = 2**16
+PACK_BLOCK = 2**20
+"""Bytes that are hashed and written at once."""
 
 
-class UnusableAudio(EngineError):
+class UnusableAudio(UnusableFile):
     """A file that cannot be used, with the reason and what to do."""
 
 
@@ -158,6 +163,19 @@ def resample(samples: Int16Array, rate: int, target: int) -> Int16Array:
     return np.asarray(soxr.resample(samples, rate, target), dtype="<i2")
 
 
+class _HashedFile(io.FileIO):
+    """A file that knows the SHA-256 of what was written."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.sha256 = hashlib.sha256()
+
+    def write(self, content: ReadableBuffer, /) -> int:
+        written = super().write(content)
+        self.sha256.update(memoryview(content)[:written])
+        return written
+
+
 class PackWriter:
     """Write a pack: samples one after the other, named by their SHA-256 when complete.
 
@@ -169,21 +187,19 @@ class PackWriter:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._hash = hashlib.sha256()
         self._count = 0
         self.path = folder
         self.sha256 = ""
 
     def __enter__(self) -> Self:
         handle, self._temporary = tempfile.mkstemp(dir=self._folder, prefix=".part-")
-        self._file = os.fdopen(handle, "wb")
+        self._raw = _HashedFile(handle, "wb")
+        self._file = io.BufferedWriter(self._raw, PACK_BLOCK)
         return self
 
     def append(self, samples: Int16Array) -> int:
         """Add samples and return the offset of the first."""
-        content = np.ascontiguousarray(samples, dtype="<i2").tobytes()
-        self._file.write(content)
-        self._hash.update(content)
+        self._file.write(np.ascontiguousarray(samples, dtype="<i2"))
         offset, self._count = self._count, self._count + len(samples)
         return offset
 
@@ -197,7 +213,7 @@ class PackWriter:
         if kind is not None:
             os.unlink(self._temporary)
             return
-        self.sha256 = self._hash.hexdigest()
+        self.sha256 = self._raw.sha256.hexdigest()
         self.path = self._folder / f"{self.sha256}.pcm"
         os.replace(self._temporary, self.path)
 
