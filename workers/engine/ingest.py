@@ -30,7 +30,7 @@ LISTS = {"testing_list.txt": "test", "validation_list.txt": "validation"}
 LARGEST_LISTS = 2 * 2**20
 """Bytes of all lists together: more than 60,000 names."""
 SPLIT_FOLDERS = ("train", "validation", "test")
-OTHER_AUDIO = (".wma", ".amr", ".ape", ".ra", ".mov", ".mkv", ".avi")
+OTHER_AUDIO = (".wma", ".caf", ".ape", ".ra", ".mov", ".mkv", ".avi")
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 """Told of, where other files are passed over in silence."""
 LONGEST_LABEL = 100

@@ -136,7 +136,7 @@ def test_plain_folders_are_split_by_the_rule(tmp_path: Path) -> None:
 def test_bad_files_are_named_and_the_rest_is_kept(tmp_path: Path) -> None:
     files = {
         "up/good.wav": wav(), "up/GOOD.WAV": wav(), "up/.hidden.wav": b"", "up/notes.txt": b"",
-        "up/empty.wav": b"", "up/cut.wav": wav()[:-100], "up/phone.amr": b"amr",
+        "up/empty.wav": b"", "up/cut.wav": wav()[:-100], "up/phone.wma": b"wma",
         "loose.wav": wav(), "_unknown_/a.wav": wav(), f"{'long' * 30}/a.wav": wav(),
     }  # fmt: skip
     found = ingested(tar(tmp_path / "words.tar", files), tmp_path / "packs")
