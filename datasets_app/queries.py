@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Prefetch
 
-from datasets_app.models import Dataset, FileProblem, RawData, RawDataQuerySet, Split
+from datasets_app import report
+from datasets_app.models import Dataset, RawData, RawDataQuerySet, Split
+from datasets_app.report import ReportPage
 from edgewise.accounts.models import Workspace
 from edgewise.jobs.models import LogLine
 from edgewise.lookup import one
-
-PROBLEMS_SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class RawDataPage:
     raw_data: RawData
     bars: list[LabelBar]
     totals: dict[str, int]
-    problems: list[FileProblem]
+    report: ReportPage
     datasets: list[Dataset]
     log: list[LogLine]
 
@@ -59,15 +59,15 @@ def dataset(workspace: Workspace, dataset_id: uuid.UUID) -> Dataset:
     return one(Dataset.objects.filter(workspace=workspace, pk=dataset_id).select_related("raw_data"), "dataset")
 
 
-def raw_data_page(workspace: Workspace, raw_data_id: uuid.UUID) -> RawDataPage:
-    """Labels, problems and datasets of raw data."""
+def raw_data_page(workspace: Workspace, raw_data_id: uuid.UUID, code: str = "", number: int = 1) -> RawDataPage:
+    """Labels, one page of problems (of one kind, where a code is given), and datasets of raw data."""
     row = heading(workspace, raw_data_id)
     bars = label_bars(sorted(row.label_counts.items()))
     return RawDataPage(
         raw_data=row,
         bars=bars,
         totals={split: sum(bar.counts.get(split, 0) for bar in bars) for split in Split.values},
-        problems=list(row.problems.all()[:PROBLEMS_SHOWN]),
+        report=report.page(row, code, number),
         datasets=row.mine,  # type: ignore[attr-defined]
         log=list(LogLine.objects.filter(job_id=row.import_job.pk)),
     )

@@ -36,7 +36,11 @@ def dataset_list(request: HttpRequest) -> HttpResponse:
 @require_GET
 def raw_data_page(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
     """Show labels, clips and problems of raw data."""
-    return render(request, "datasets/raw.html", {"page": queries.raw_data_page(workspace_of(request), raw_data_id)})
+    code, number = request.GET.get("problem", ""), request.GET.get("page", "")
+    page = queries.raw_data_page(
+        workspace_of(request), raw_data_id, code, int(number) if number.isdecimal() and len(number) < 10 else 1
+    )
+    return render(request, "datasets/raw.html", {"page": page})
 
 
 @signed_in

@@ -37,7 +37,7 @@ LARGEST_RATIO = 200
 """Bytes out for each byte in: silence in flac reaches about 100, bombs reach thousands."""
 FREE_BYTES = 64 * 2**20
 """Below this much output the ratio is not looked at."""
-LARGEST_HEADERS = 64 * 2**10
+LARGEST_HEADERS = 32 * 2**10
 """Of one file in a tar: names, extended attributes, maps of holes."""
 LARGEST_DIRECTORY = 64 * 2**20
 """Of a zip."""
@@ -261,6 +261,8 @@ def _of_tape(tape: _Tape, guard: _Guard) -> Iterator[Member | Refused]:
             archive.pax_headers = {}
             tape.next_file()
             guard.take(header.name)
+            if header.size < 0:
+                raise tarfile.ReadError("a header claims less than nothing")
             if header.isdir():
                 continue
             if header.isfile() and not header.issparse():

@@ -204,10 +204,11 @@ def _check(rate: int, frames: int) -> None:
         )
     if frames <= 0:
         raise UnusableAudio("no-samples", "The file holds no samples.", "Record it again.")
-    if frames > (most := min(LONGEST_SECONDS * rate, MOST_SAMPLES)):
+    longest = min(LONGEST_SECONDS, MOST_SAMPLES // rate)
+    if frames > longest * rate:
         raise UnusableAudio(
             "too-long",
-            f"The recording lasts {frames / rate / 60:,.0f} minutes; {most / rate / 60:.0f} are the most at {rate:,} Hz.",
+            f"The recording lasts {frames // rate // 60:,} minutes; at {rate:,} Hz {longest // 60} are the most.",
             "Cut it into clips of single words.",
         )
 

@@ -212,6 +212,12 @@ def test_the_whole_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_the_number_of_files_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "MOST_FILES", 20)
     assert refused(tar(tmp_path / "data.tar", FILES)).code == "too-many-files"
+    with tarfile.open(tmp_path / "folders.tar", "w") as archive:
+        for number in range(21):
+            folder = tarfile.TarInfo(f"{number}")
+            folder.type = tarfile.DIRTYPE
+            archive.addfile(folder)
+    assert refused(tmp_path / "folders.tar").code == "too-many-files"
 
 
 def test_a_single_large_file_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
