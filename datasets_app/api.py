@@ -152,8 +152,9 @@ class RawDataResource(
         row, code = self.get_object(), request.query_params.get("code", "")
         if request.query_params.get("format") == "csv":
             return csv_answer("check.csv", report.table(row, code))
-        problems = self.paginate_queryset(report.listed(row, code))
-        return self.get_paginated_response(ProblemSerializer(problems, many=True).data)
+        pages = InOrder()
+        problems = pages.paginate_queryset(report.listed(row, code), request, view=self) or []
+        return pages.get_paginated_response(ProblemSerializer(problems, many=True).data)
 
     @extend_schema(responses=ProblemKindSerializer(many=True))
     @action(detail=True, pagination_class=None, filter_backends=[], url_path="check/summary")

@@ -169,7 +169,7 @@ def _by_ffmpeg(content: bytes, container: str) -> Recording:
     import av
 
     try:
-        with av.open(io.BytesIO(content), format=container) as file:
+        with av.open(io.BytesIO(content), "r", format=container) as file:
             return _decoded(file, av.AudioResampler(format="fltp"))
     except av.FFmpegError as error:
         raise _damaged(error.strerror or str(error)) from error
@@ -288,7 +288,7 @@ class PackWriter:
 
     def append(self, samples: Int16Array) -> int:
         """Add samples and return the offset of the first."""
-        self._file.write(np.ascontiguousarray(samples, dtype="<i2"))
+        self._file.write(np.ascontiguousarray(samples, dtype="<i2").data)
         offset, self._count = self._count, self._count + len(samples)
         return offset
 
