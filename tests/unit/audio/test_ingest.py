@@ -133,6 +133,23 @@ def test_plain_folders_are_split_by_the_rule(tmp_path: Path) -> None:
     assert {clip.speaker for clip in found.clips} == {""}
 
 
+def test_speakers_that_names_tell_stay_in_one_split(tmp_path: Path) -> None:
+    people = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+    names = [f"{word}/{n}_{who}_{take}.wav" for n, word in enumerate(WORDS) for who in people for take in range(5)]
+    found = ingested(tar(tmp_path / "words.tar", dict.fromkeys(names, wav())), tmp_path / "packs")
+    assert {clip.speaker for clip in found.clips} == set(people)
+    split_of = {(clip.speaker, clip.split) for clip in found.clips}
+    assert len(split_of) == len(people)
+    assert {split for _, split in split_of} == {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize("name", ["{word}/take{take}.wav", "{word}/{who}_mic{take}a.wav", "{word}/{word}_{take}.wav"])
+def test_in_doubt_no_speaker_is_told(tmp_path: Path, name: str) -> None:
+    names = {name.format(word=word, who=who, take=take): wav() for word in WORDS for who in "abcd" for take in range(4)}
+    found = ingested(tar(tmp_path / "words.tar", names), tmp_path / "packs")
+    assert {clip.speaker for clip in found.clips} == {""}
+
+
 def test_bad_files_are_named_and_the_rest_is_kept(tmp_path: Path) -> None:
     files = {
         "up/good.wav": wav(), "up/GOOD.WAV": wav(), "up/.hidden.wav": b"", "up/notes.txt": b"",
