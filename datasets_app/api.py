@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.files.storage import default_storage
 from django.db.models import QuerySet
-from django.http import HttpResponseBase
+from django.http import HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import mixins, serializers, status, viewsets
@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 
-from datasets_app import queries, services, uploads
+from datasets_app import queries, report, services, uploads
 from datasets_app.changes import changes_since
 from datasets_app.explorer.api import EditResource
 from datasets_app.explorer.filters import ClipFilter, explored, flags_of, with_flags
@@ -29,7 +29,9 @@ from datasets_app.tus import UploadResource
 from edgewise.api.authentication import user_of, workspace_of
 from edgewise.api.idempotency import idempotent
 from edgewise.api.naming import RenameMixin
+from edgewise.api.pagination import InOrder
 from edgewise.api.ranges import ranged
+from edgewise.api.tables import csv_answer
 from edgewise.errors import Forbidden, Invalid, NotFound
 from edgewise.jobs.presentation import snapshot
 from edgewise.jobs.services import request_cancel
@@ -110,6 +112,13 @@ class ProblemSerializer(serializers.ModelSerializer[FileProblem]):
         fields = ["name", "code", "reason", "remedy"]
 
 
+class ProblemKindSerializer(serializers.Serializer[Any]):
+    """Files with the same problem."""
+
+    code = serializers.CharField()
+    count = serializers.IntegerField()
+
+
 class RawDataResource(
     mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[RawData]
 ):
@@ -148,11 +157,28 @@ class RawDataResource(
         row.import_job.refresh_from_db()
         return Response(RawDataSerializer(row).data)
 
-    @extend_schema(responses=ProblemSerializer(many=True))
-    @action(detail=True, pagination_class=None, filter_backends=[])
-    def check(self, request: Request, pk: str) -> Response:
-        """List the files that could not be used, each with reason and remedy."""
-        return Response(ProblemSerializer(self.get_object().problems.all(), many=True).data)
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("format", OpenApiTypes.STR, enum=["json", "csv"]),
+            OpenApiParameter("code", OpenApiTypes.STR, description="Only problems of this kind."),
+        ],
+        responses={200: ProblemSerializer(many=True), (200, "text/csv"): OpenApiTypes.STR},
+    )
+    @action(detail=True, pagination_class=InOrder, filter_backends=[])
+    def check(self, request: Request, pk: str) -> Response | StreamingHttpResponse:
+        """List the files that could not be used, each with reason and remedy; as CSV all of them."""
+        row, code = self.get_object(), request.query_params.get("code", "")
+        if request.query_params.get("format") == "csv":
+            return csv_answer("check.csv", report.table(row, code))
+        pages = InOrder()
+        problems = pages.paginate_queryset(report.listed(row, code), request, view=self) or []
+        return pages.get_paginated_response(ProblemSerializer(problems, many=True).data)
+
+    @extend_schema(responses=ProblemKindSerializer(many=True))
+    @action(detail=True, pagination_class=None, filter_backends=[], url_path="check/summary")
+    def check_summary(self, request: Request, pk: str) -> Response:
+        """Count the files that could not be used by kind of problem."""
+        return Response(ProblemKindSerializer(report.kinds(self.get_object()), many=True).data)
 
     def _own(self, row: RawData) -> RawData:
         if row.shared and not user_of(self.request).is_staff:

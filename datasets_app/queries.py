@@ -9,15 +9,16 @@ from typing import Any
 
 from django.db.models import Count, Prefetch
 
+from datasets_app import report
 from datasets_app.explorer.queries import Histogram, histograms
 from datasets_app.findings.queries import Noticed, noticed
-from datasets_app.models import Dataset, FileProblem, RawData, RawDataQuerySet, SpeechPreview, Split, Upload
+from datasets_app.models import Dataset, RawData, RawDataQuerySet, SpeechPreview, Split, Upload
+from datasets_app.report import ReportPage
 from datasets_app.revisions import DataRevision
 from edgewise.accounts.models import Workspace
 from edgewise.jobs.models import LogLine
 from edgewise.lookup import as_id, one
 
-PROBLEMS_SHOWN = 200
 RUNS_SHOWN = 50
 
 
@@ -41,7 +42,7 @@ class RawDataPage:
     histograms: list[Histogram]
     noticed: list[Noticed]
     totals: dict[str, int]
-    problems: list[FileProblem]
+    report: ReportPage
     datasets: list[Dataset]
     log: list[LogLine]
 
@@ -82,8 +83,8 @@ def speech_preview(workspace: Workspace, preview_id: uuid.UUID) -> SpeechPreview
     return one(SpeechPreview.objects.filter(workspace=workspace, pk=preview_id), "example")
 
 
-def raw_data_page(workspace: Workspace, raw_data_id: uuid.UUID) -> RawDataPage:
-    """Labels, problems and datasets of raw data."""
+def raw_data_page(workspace: Workspace, raw_data_id: uuid.UUID, code: str = "", number: int = 1) -> RawDataPage:
+    """Labels, one page of problems (of one kind, where a code is given), and datasets of raw data."""
     row = heading(workspace, raw_data_id)
     data = DataRevision(row, workspace)
     bars = label_bars(data.label_counts().items())
@@ -93,7 +94,7 @@ def raw_data_page(workspace: Workspace, raw_data_id: uuid.UUID) -> RawDataPage:
         histograms=histograms(data),
         noticed=noticed(data),
         totals={split: sum(bar.counts.get(split, 0) for bar in bars) for split in Split.values},
-        problems=list(row.problems.all()[:PROBLEMS_SHOWN]),
+        report=report.page(row, code, number),
         datasets=row.mine,  # type: ignore[attr-defined]
         log=list(LogLine.objects.filter(job_id=row.import_job.pk)),
     )

@@ -42,7 +42,10 @@ def dataset_list(request: HttpRequest) -> HttpResponse:
 @require_GET
 def raw_data_page(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
     """Show labels, clips and problems of raw data."""
-    page = queries.raw_data_page(workspace_of(request), raw_data_id)
+    code, number = request.GET.get("problem", ""), request.GET.get("page", "")
+    page = queries.raw_data_page(
+        workspace_of(request), raw_data_id, code, int(number) if number.isdecimal() and len(number) < 10 else 1
+    )
     services.refresh_counts(page.datasets)
     return render(request, "datasets/raw.html", {"page": page})
 

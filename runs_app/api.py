@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable
 from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import path
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
@@ -29,6 +27,7 @@ from edgewise.api.authentication import user_of, workspace_of
 from edgewise.api.idempotency import idempotent
 from edgewise.api.naming import RenameMixin
 from edgewise.api.ranges import ranged
+from edgewise.api.tables import csv_answer
 from edgewise.errors import Invalid, NotFound
 from edgewise.jobs.models import LogLine
 from edgewise.jobs.presentation import snapshot
@@ -446,7 +445,7 @@ class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, 
         responses=MetricSerializer(many=True),
     )
     @action(detail=True, pagination_class=None, filter_backends=[])
-    def metrics(self, request: Request, pk: str) -> Response | HttpResponse:
+    def metrics(self, request: Request, pk: str) -> Response | StreamingHttpResponse:
         """List the points of the run's curves, as JSON or CSV."""
         since = request.query_params.get("since", "0")
         if not since.isdecimal():
@@ -454,7 +453,7 @@ class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, 
         points = self.get_object().metrics.filter(id__gt=int(since)).order_by("id")
         if request.query_params.get("format") == "csv":
             rows = (tuple(as_point(point).values()) for point in points)
-            return _csv("metrics.csv", [COLUMNS, *rows])
+            return csv_answer("metrics.csv", [COLUMNS, *rows])
         return Response(MetricSerializer(points, many=True).data)
 
     @extend_schema(
@@ -470,7 +469,7 @@ class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, 
         responses=EvaluationSerializer,
     )
     @action(detail=True, filter_backends=[])
-    def results(self, request: Request, pk: str) -> Response | HttpResponse:
+    def results(self, request: Request, pk: str) -> Response | StreamingHttpResponse:
         """Return the results on the test split; as CSV the confusion matrix or the table by label."""
         run = self.get_object()
         evaluation = Evaluation.objects.filter(run=run).select_related("run").first()
@@ -479,9 +478,11 @@ class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, 
         if request.query_params.get("format") == "csv":
             if request.query_params.get("table") == "labels":
                 lines = evaluation.report["labels"]
-                return _csv("labels.csv", [LABEL_COLUMNS, *([line[name] for name in LABEL_COLUMNS] for line in lines)])
+                return csv_answer(
+                    "labels.csv", [LABEL_COLUMNS, *([line[name] for name in LABEL_COLUMNS] for line in lines)]
+                )
             rows = [[label, *counts] for label, counts in zip(run.labels, evaluation.confusion, strict=True)]
-            return _csv("confusion.csv", [["label", *run.labels], *rows])
+            return csv_answer("confusion.csv", [["label", *run.labels], *rows])
         return Response(EvaluationSerializer(evaluation).data)
 
     @extend_schema(responses=DetectionSerializer)
@@ -603,13 +604,6 @@ def _labels_of(request: Request, query: CostQuery) -> int:
         return query.labels
     dataset: Dataset = _own(Dataset.objects.filter(workspace=workspace_of(request)), query.dataset, "dataset")
     return len(dataset.labels)
-
-
-def _csv(name: str, rows: Iterable[Iterable[Any]]) -> HttpResponse:
-    response = HttpResponse(content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    csv.writer(response).writerows(rows)
-    return response
 
 
 router = SimpleRouter(trailing_slash=False)

@@ -51,14 +51,17 @@ class Unpacked:
 
     def run(self, *arguments: str) -> str:
         """Run a script with the client's Python in the artifact's folder and return what it prints."""
-        outside = {
-            name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "DJANGO_SETTINGS_MODULE")
-        }
-        done = subprocess.run(
-            [self.python, *arguments], cwd=self.folder, env=outside, capture_output=True, text=True, timeout=240
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return run_as_client(self.folder, self.python, *arguments)
+
+
+def run_as_client(folder: Path, *command: str) -> str:
+    """Run a program of the client's environment in a folder, and return what it prints."""
+    outside = {
+        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "DJANGO_SETTINGS_MODULE")
+    }
+    done = subprocess.run(command, cwd=folder, env=outside, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="session")

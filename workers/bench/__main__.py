@@ -40,6 +40,8 @@ def _measure(bench: str, options: argparse.Namespace) -> list[Figure]:
         )
     if bench == "quality":
         return in_own_process("quality", "measure", options.seeds, threads=1)
+    if bench == "ingest":
+        return in_own_process("ingest", "measure", options.clips, threads=1)
     return in_own_process(bench, "measure", threads=1)
 
 
@@ -53,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seeds", type=int, default=3, metavar="N", help="of accuracy and quality: runs of each (default: %(default)s)"
     )
+    ingest = parser.add_argument_group("ingest")
+    ingest.add_argument("--clips", type=int, default=3000, metavar="N", help="in the archive (default: %(default)s)")
     accuracy = parser.add_argument_group("accuracy")
     accuracy.add_argument(
         "--task", nargs="+", choices=list(TASKS), default=["digits"], metavar="TASK", help=f"of {', '.join(TASKS)}"

@@ -15,6 +15,10 @@ class EngineError(Exception):
         self.remedy = remedy
 
 
+class UnusableFile(EngineError):
+    """One file that cannot be used, where others can."""
+
+
 class TrainingDiverged(EngineError):
     """The loss is no number any more, or grew without bound."""
 

@@ -6,33 +6,38 @@ Layouts (each with or without folders above it):
     train|validation|test…/<word>/…, background_noise/…        `nengo-edge package-dataset kws`
     <word>/<any name>.wav                                       plain folders
 
-Where `testing_list.txt` or `validation_list.txt` is there, the lists alone decide the split; else the folders do; else
-the published rule of Speech Commands, a hash of the part of the name before `_nohash_`.
+Where `testing_list.txt` or `validation_list.txt` is there, the lists alone decide the split; else the folders do; else,
+where the names tell speakers in another form than that of Speech Commands, whole speakers are dealt; else the published
+rule of Speech Commands decides: a hash of the part of the name before `_nohash_`, or of the whole name.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from os.path import splitext
 from pathlib import Path, PurePosixPath
 
-from workers.engine.archives import Refused, UnreadableMember, members
-from workers.engine.audio import SUFFIXES, PackWriter, Recording, UnusableAudio, decode
-from workers.engine.errors import EngineError
+from workers.engine.archives import Member, Refused, members
+from workers.engine.audio import SUFFIXES, PackWriter, Recording, decode
+from workers.engine.errors import EngineError, UnusableFile
+from workers.engine.speakers import NOHASH, deal, speakers_of
 
 NOISE_FOLDERS = ("_background_noise_", "background_noise")
 LISTS = {"testing_list.txt": "test", "validation_list.txt": "validation"}
+LARGEST_LISTS = 2 * 2**20
+"""Bytes of all lists together: more than 60,000 names."""
 SPLIT_FOLDERS = ("train", "validation", "test")
-OTHER_AUDIO = (".m4a", ".mp4", ".aac", ".wma", ".opus", ".aif", ".aiff", ".amr", ".webm", ".caf", ".3gp")
-"""Recordings that are told of, where other files are passed over in silence."""
-LONGEST_NAME, LONGEST_LABEL = 500, 100
+OTHER_AUDIO = (".wma", ".caf", ".ape", ".ra", ".mov", ".mkv", ".avi")
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+"""Told of, where other files are passed over in silence."""
+LONGEST_LABEL = 100
 MOST_NAMED = 2**27 - 1
-SPEAKER = re.compile(r"_nohash_.*$")
 
 
-@dataclass
+@dataclass(slots=True)
 class IngestedClip:
     """One usable recording."""
 
@@ -48,7 +53,7 @@ class IngestedClip:
     split: str = "train"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One file that could not be used."""
 
@@ -70,7 +75,7 @@ class Ingested:
 
 @dataclass(frozen=True)
 class Placement:
-    """What the path of a file says about it."""
+    """What the folders of a file say about it."""
 
     label: str
     noise: bool
@@ -83,70 +88,110 @@ def ingest(source: Path, folder: Path, report: Callable[[int, float], None], sto
     Args:
         source: archive or folder.
         folder: where the pack is written.
-        report: is told how many recordings have been read, and which share of the source.
+        report: is told how many files have been read, and which share of the source.
         stop: is called between files and raises where the work shall end.
 
     Raises:
         EngineError: the source cannot be read, or there is no word in it.
     """
-    found, lists = Ingested(), dict[str, str]()
-    places: dict[str, Placement] = {}
     with PackWriter(folder) as pack:
-        for count, (name, content, share) in enumerate(_files(source, found, lists)):
+        intake = _Intake(pack)
+        for count, member in enumerate(members(source), 1):
             stop()
-            if name in places:
-                found.problems.append(
-                    Problem(name, "same-name", "The archive holds this name twice.", "Keep one of them.")
-                )
-            elif placement := _placed(name, found):
-                places[name] = placement
-                _take(found, pack, name, placement, content)
-            report(count + 1, share)
+            if isinstance(member, Refused):
+                intake.refuse(member)
+            else:
+                intake.take(member)
+                report(count, member.share)
+        found = intake.found
         _require_words(found)
     found.pack, found.sha256 = pack.path, pack.sha256
     # Only now: the lists may come last, and one file does not tell which layout it is.
-    _divide(found, places, lists)
+    _name_speakers(found)
+    _divide(found, intake.lists)
     return found
 
 
-def _files(source: Path, found: Ingested, lists: dict[str, str]) -> Iterator[tuple[str, bytes, float]]:
-    """Give the audio files; note what was refused, and read the lists on the way."""
-    for member in members(source):
-        if isinstance(member, Refused):
-            found.problems.append(Problem(member.name, member.code, member.reason, member.remedy))
-            continue
-        path = PurePosixPath(member.name)
-        kind = path.suffix.lower()
-        if path.name.startswith(".") or not (path.name in LISTS or kind in SUFFIXES or kind in OTHER_AUDIO):
-            continue
-        if kind in OTHER_AUDIO:
-            found.problems.append(_unsupported(member.name, kind))
-            continue
+class _Intake:
+    """Take one file after the other."""
+
+    def __init__(self, pack: PackWriter) -> None:
+        self.found = Ingested()
+        self.lists: dict[str, str] = {}
+        self._pack = pack
+        self._seen: set[str] = set()
+        self._list_bytes = 0
+
+    def refuse(self, file: Refused) -> None:
+        """Tell of a file that the archive does not give."""
+        self.found.problems.append(Problem(file.name, file.code, file.reason, file.remedy))
+
+    def take(self, file: Member) -> None:
+        """Use a file, or tell why not."""
         try:
-            content = member.read()
-        except UnreadableMember as error:
-            found.problems.append(Problem(member.name, error.code, error.reason, error.remedy))
-            continue
-        if path.name in LISTS:
-            names = content.decode("utf-8", errors="replace").splitlines()
-            lists.update((name.strip(), LISTS[path.name]) for name in names if name.strip())
-        else:
-            yield member.name, content, member.share
+            self._use(file)
+        except UnusableFile as error:
+            self.found.problems.append(Problem(file.name, error.code, error.reason, error.remedy))
+
+    def _use(self, file: Member) -> None:
+        folder, _, name = file.name.rpartition("/")
+        kind = splitext(name)[1].lower()
+        if name in LISTS:
+            self._read_list(file, LISTS[name])
+        elif name.startswith("."):
+            return
+        elif kind in SUFFIXES:
+            self._read_clip(file, folder)
+        elif kind in OTHER_AUDIO:
+            raise _unsupported(kind)
+        elif kind in ARCHIVES:
+            raise UnusableFile(
+                "nested-archive", "This is an archive in the archive.", "Unpack it, and pack the folders of words once."
+            )
+
+    def _read_list(self, file: Member, split: str) -> None:
+        self._list_bytes += file.size
+        if self._list_bytes > LARGEST_LISTS:
+            raise UnusableFile(
+                "list-too-large", f"The lists of names hold more than {LARGEST_LISTS:,} bytes.",
+                "Give train, validation and test each a folder instead.",
+            )  # fmt: skip
+        names = file.read().decode("utf-8", errors="replace").splitlines()
+        self.lists.update((name.strip(), split) for name in names if name.strip())
+
+    def _read_clip(self, file: Member, folder: str) -> None:
+        if file.name in self._seen:
+            raise UnusableFile("same-name", "The archive holds this name twice.", "Keep one of them.")
+        placement = place(folder)
+        self._seen.add(file.name)
+        clip = add(self._pack, decode(file.read()), name=file.name, label=placement.label, noise=placement.noise)
+        clip.split = placement.split
+        self.found.clips.append(clip)
 
 
-def _placed(name: str, found: Ingested) -> Placement | None:
-    placement = place(name)
+@lru_cache(maxsize=1024)
+def place(folder: str) -> Placement:
+    """Read label and split off a file's folder.
+
+    Raises:
+        UnusableFile: it is no word's folder.
+    """
+    folders = folder.split("/") if folder else []
+    placement = _placement(folders)
     if placement is None:
-        found.problems.append(_nowhere(name))
-    elif len(name) > LONGEST_NAME or len(placement.label) > LONGEST_LABEL:
-        found.problems.append(_long_name(name))
-        return None
+        raise UnusableFile(
+            "no-label", "The file lies in no word's folder.", "Put it into a folder with the word as its name."
+        )
+    if len(placement.label) > LONGEST_LABEL:
+        raise UnusableFile(
+            "long-name",
+            f"The name of its word has more than {LONGEST_LABEL} letters.",
+            "Give the folder a shorter name.",
+        )
     return placement
 
 
-def place(name: str) -> Placement | None:
-    """Read label and split off a file's path; None where it lies in no word's folder."""
-    folders = PurePosixPath(name).parts[:-1]
+def _placement(folders: list[str]) -> Placement | None:
     for index, folder in enumerate(folders):
         if folder in NOISE_FOLDERS:
             return Placement("_background_noise_", True, "")
@@ -163,7 +208,7 @@ def published_split(name: str, validation: float = 10, test: float = 10) -> str:
 
     It hashes the file's name up to `_nohash_`, the speaker, so that all clips of one person stay together.
     """
-    key = SPEAKER.sub("", PurePosixPath(name).name)
+    key = NOHASH.sub("", name.rpartition("/")[2])
     share = (int(hashlib.sha1(key.encode(), usedforsecurity=False).hexdigest(), 16) % (MOST_NAMED + 1)) * (
         100 / MOST_NAMED
     )
@@ -172,17 +217,9 @@ def published_split(name: str, validation: float = 10, test: float = 10) -> str:
     return "test" if share < validation + test else "train"
 
 
-def _take(found: Ingested, pack: PackWriter, name: str, placement: Placement, content: bytes) -> None:
-    try:
-        recording = decode(content)
-    except UnusableAudio as error:
-        found.problems.append(Problem(name, error.code, error.reason, error.remedy))
-        return
-    speaker = "" if placement.noise else speaker_of(name)
-    found.clips.append(add(pack, recording, name=name, label=placement.label, speaker=speaker, noise=placement.noise))
-
-
-def add(pack: PackWriter, recording: Recording, *, name: str, label: str, speaker: str, noise: bool) -> IngestedClip:
+def add(
+    pack: PackWriter, recording: Recording, *, name: str, label: str, speaker: str = "", noise: bool
+) -> IngestedClip:
     """Append a recording to a pack."""
     return IngestedClip(
         name=name,
@@ -197,31 +234,34 @@ def add(pack: PackWriter, recording: Recording, *, name: str, label: str, speake
     )
 
 
-def speaker_of(name: str) -> str:
-    """Read the speaker off a file's name; empty where it does not tell."""
-    stem = PurePosixPath(name).stem
-    return SPEAKER.sub("", stem) if "_nohash_" in stem else ""
+def _name_speakers(found: Ingested) -> None:
+    words = [clip for clip in found.clips if not clip.noise]
+    for clip, speaker in zip(words, speakers_of(words), strict=True):
+        clip.speaker = speaker
 
 
-def _divide(found: Ingested, places: Mapping[str, Placement], lists: Mapping[str, str]) -> None:
-    """Set the split of every clip: by the lists, else by folders, else by the published rule."""
-    folders = {places[clip.name].split for clip in found.clips} - {""}
+def _divide(found: Ingested, lists: Mapping[str, str]) -> None:
+    """Set the split of every clip: by the lists, else by folders, else by speakers, else by the published rule."""
+    words = [clip for clip in found.clips if not clip.noise]
+    if lists:
+        for clip in words:
+            clip.split = lists.get("/".join(PurePosixPath(clip.name).parts[-2:]), "train")
     # One such folder alone is no division: somebody calls all of the data "test recordings".
-    by_folder = not lists and len(folders) > 1
-    if by_folder:
-        found.problems += [_outside(clip.name) for clip in found.clips if _is_outside(clip, places)]
-        found.clips = [clip for clip in found.clips if not _is_outside(clip, places)]
+    elif len({clip.split for clip in words} - {""}) > 1:
+        found.problems += [_outside(clip.name) for clip in words if not clip.split]
+        found.clips = [clip for clip in found.clips if clip.noise or clip.split]
+    else:
+        _divide_by_rule(words)
     for clip in found.clips:
         if clip.noise:
             clip.split = "train"
-        elif lists:
-            clip.split = lists.get("/".join(PurePosixPath(clip.name).parts[-2:]), "train")
-        else:
-            clip.split = places[clip.name].split if by_folder else published_split(clip.name)
 
 
-def _is_outside(clip: IngestedClip, places: Mapping[str, Placement]) -> bool:
-    return not clip.noise and not places[clip.name].split
+def _divide_by_rule(words: list[IngestedClip]) -> None:
+    names_tell = any(clip.speaker for clip in words) and not any("_nohash_" in clip.name for clip in words)
+    dealt = deal(clip.speaker for clip in words if clip.speaker) if names_tell else {}
+    for clip in words:
+        clip.split = dealt.get(clip.speaker) or published_split(clip.name)
 
 
 def _require_words(found: Ingested) -> None:
@@ -242,12 +282,6 @@ def _require_words(found: Ingested) -> None:
     )
 
 
-def _nowhere(name: str) -> Problem:
-    return Problem(
-        name, "no-label", "The file lies in no word's folder.", "Put it into a folder with the word as its name."
-    )
-
-
 def _outside(name: str) -> Problem:
     return Problem(
         name, "no-split", "The data is divided into train, validation and test folders; this file lies beside them.",
@@ -255,14 +289,7 @@ def _outside(name: str) -> Problem:
     )  # fmt: skip
 
 
-def _long_name(name: str) -> Problem:
-    return Problem(
-        name, "long-name", f"The name has more than {LONGEST_NAME} letters, or its word more than {LONGEST_LABEL}.",
-        "Give file and folder shorter names.",
-    )  # fmt: skip
-
-
-def _unsupported(name: str, kind: str) -> Problem:
-    return Problem(
-        name, "unsupported", f"Edgewise does not read {kind} files.", f"Convert it to one of: {', '.join(SUFFIXES)}."
+def _unsupported(kind: str) -> UnusableFile:
+    return UnusableFile(
+        "unsupported", f"Edgewise does not read {kind} files.", f"Convert it to one of: {', '.join(SUFFIXES)}."
     )

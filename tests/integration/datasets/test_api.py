@@ -102,9 +102,22 @@ def test_an_import_is_cancelled_and_deleted(script: APIClient) -> None:
 
 def test_problems_are_listed(script: APIClient, words: RawData) -> None:
     words.problems.create(name="up/a.wav", code="damaged", reason="It is damaged.", remedy="Mend it.")
-    assert script.get(f"/api/v1/raw-data/{words.pk}/check").json() == [
-        {"name": "up/a.wav", "code": "damaged", "reason": "It is damaged.", "remedy": "Mend it."}
-    ]
+    words.problems.create(name="=up/b.wav", code="too-long", reason="It is long.", remedy="Cut it.")
+    check = f"/api/v1/raw-data/{words.pk}/check"
+    damaged = {"name": "up/a.wav", "code": "damaged", "reason": "It is damaged.", "remedy": "Mend it."}
+    assert script.get(check).json()["results"][0] == damaged
+    assert script.get(f"{check}?code=damaged").json()["results"] == [damaged]
+    assert script.get(f"{check}?limit=1").json()["next"]
+    assert script.get(f"{check}/summary").json() == [{"code": "damaged", "count": 1}, {"code": "too-long", "count": 1}]
+
+
+def test_problems_are_downloaded_for_a_spreadsheet(script: APIClient, words: RawData) -> None:
+    words.problems.create(name="=up/b.wav", code="too-long", reason="It is long.", remedy="Cut it.")
+    answer = script.get(f"/api/v1/raw-data/{words.pk}/check?format=csv")
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    lines = b"".join(answer.streaming_content).decode().splitlines()
+    # A name is no formula.
+    assert lines == ["file,code,reason,remedy", "'=up/b.wav,too-long,It is long.,Cut it."]
 
 
 def test_what_datasets_need_is_not_deleted(script: APIClient, words: RawData) -> None:

@@ -79,7 +79,7 @@ def test_the_curve_as_json_and_csv(script: APIClient, trained: Run) -> None:
     later = script.get(f"/api/v1/runs/{trained.pk}/metrics?since={points[2].pk}").json()
     assert [point["step"] for point in later] == [4, 5]
     table = script.get(f"/api/v1/runs/{trained.pk}/metrics?format=csv")
-    rows = list(csv.DictReader(io.StringIO(table.content.decode())))
+    rows = list(csv.DictReader(io.StringIO(table.getvalue().decode())))
     assert [row["step"] for row in rows] == ["1", "2", "3", "4", "5"]
 
 
@@ -135,7 +135,7 @@ def test_results_wait_for_the_end(script: APIClient, trained: Run) -> None:
         confusion=[[1, 0, 0, 0, 0], [0, 1, 1, 0, 0], *[[0] * 5] * 3],
     )  # fmt: skip
     assert script.get(f"/api/v1/runs/{trained.pk}/results").json()["labels"] == trained.labels
-    table = script.get(f"/api/v1/runs/{trained.pk}/results?format=csv").content.decode().splitlines()
+    table = script.get(f"/api/v1/runs/{trained.pk}/results?format=csv").getvalue().decode().splitlines()
     assert table[2] == "<unknown>,0,1,1,0,0"
     by_label = script.get(f"/api/v1/runs/{trained.pk}/results?format=csv&table=labels").content.decode().splitlines()
     assert by_label == ["label,precision,recall,f1,support", "up,0.9,0.8,0.85,10"]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import numpy.typing as npt
 import soundfile
@@ -27,6 +28,20 @@ def encoded(samples: npt.NDArray[Any], rate: int = 16000, form: str = "WAV", sub
     """Encode samples as a file."""
     file = io.BytesIO()
     soundfile.write(file, samples, rate, format=form, subtype=subtype)
+    return file.getvalue()
+
+
+def by_ffmpeg(samples: npt.NDArray[np.int16], rate: int = 16000, form: str = "mp4", codec: str = "aac") -> bytes:
+    """Encode samples (one channel, or samples by channels) as a file that soundfile does not write."""
+    file = io.BytesIO()
+    planes = np.ascontiguousarray(np.atleast_2d(samples.T).astype(np.float32) / 32768)
+    with av.open(file, "w", format=form) as container:
+        stream = container.add_stream(codec, rate=rate, layout="stereo" if len(planes) == 2 else "mono")
+        frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=stream.layout)
+        frame.sample_rate = rate
+        resampler = av.AudioResampler(stream.format, stream.layout, rate, stream.codec_context.frame_size or 1024)
+        for part in [*resampler.resample(frame), *resampler.resample(None), None]:
+            container.mux(stream.encode(part))
     return file.getvalue()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgewise.wav import wav_header
-from tests.unit.audio.recordings import encoded, noise, plain_wav
+from tests.unit.audio.recordings import by_ffmpeg, encoded, noise, plain_wav
 from workers.engine.audio import PackWriter, Recording, UnusableAudio, decode, resample, resampled_pack
 
 
@@ -50,11 +50,38 @@ def test_lossless_files_are_read_exactly(form: str) -> None:
     assert np.array_equal(decode(encoded(noise(), form=form)).samples, noise())
 
 
-@pytest.mark.parametrize("form", ["OGG", "MP3"])
-def test_lossy_files_keep_their_length(form: str) -> None:
-    recording = decode(encoded(noise(16000), form=form))
+@pytest.mark.parametrize(("form", "subtype"), [("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", None)])
+def test_lossy_files_keep_their_length(form: str, subtype: str | None) -> None:
+    recording = decode(encoded(noise(16000), form=form, subtype=subtype))
     assert recording.sample_rate == 16000
     assert len(recording.samples) == pytest.approx(16000, abs=1200)
+
+
+FORMS = [
+    ("mp4", "aac", 16000),
+    ("adts", "aac", 44100),
+    ("mp4", "alac", 16000),
+    ("webm", "libopus", 48000),
+    ("amr", "libopencore_amrnb", 8000),
+]
+
+
+@pytest.mark.parametrize(("form", "codec", "rate"), FORMS)
+def test_recordings_of_telephones_and_browsers(form: str, codec: str, rate: int) -> None:
+    tone = (8000 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate)).astype(np.int16)
+    recording = decode(by_ffmpeg(tone, rate, form, codec))
+    assert recording.sample_rate == rate
+    assert len(recording.samples) == pytest.approx(rate, abs=0.2 * rate)
+    assert np.argmax(np.abs(np.fft.rfft(recording.samples, rate))) == pytest.approx(440, abs=2)
+    assert recording.rms_dbfs == pytest.approx(Recording(tone, rate).rms_dbfs, abs=3)
+
+
+def test_a_cut_telephone_recording_is_refused() -> None:
+    assert refused(by_ffmpeg(noise(64000))[:-9000]).code == "damaged"
+
+
+def test_a_cut_recording_of_a_browser_is_refused() -> None:
+    assert refused(by_ffmpeg(noise(16000), 16000, "webm", "libopus")[:300]).code in ("damaged", "no-samples")
 
 
 @pytest.mark.parametrize("subtype", ["PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
@@ -88,6 +115,12 @@ def test_a_file_without_samples_says_so(content: bytes) -> None:
 
 def test_a_cut_wav_tells_what_is_missing() -> None:
     error = refused(plain_wav(noise())[:-2000])
+    assert error.code == "truncated"
+    assert "7,000 of 8,000 samples" in error.reason
+
+
+def test_a_cut_wav_of_the_finer_kind_tells_it_too() -> None:
+    error = refused(encoded(noise(8000, channels=2), subtype="PCM_24")[:-6000])
     assert error.code == "truncated"
     assert "7,000 of 8,000 samples" in error.reason
 

@@ -133,10 +133,27 @@ def test_plain_folders_are_split_by_the_rule(tmp_path: Path) -> None:
     assert {clip.speaker for clip in found.clips} == {""}
 
 
+def test_speakers_that_names_tell_stay_in_one_split(tmp_path: Path) -> None:
+    people = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+    names = [f"{word}/{n}_{who}_{take}.wav" for n, word in enumerate(WORDS) for who in people for take in range(5)]
+    found = ingested(tar(tmp_path / "words.tar", dict.fromkeys(names, wav())), tmp_path / "packs")
+    assert {clip.speaker for clip in found.clips} == set(people)
+    split_of = {(clip.speaker, clip.split) for clip in found.clips}
+    assert len(split_of) == len(people)
+    assert {split for _, split in split_of} == {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize("name", ["{word}/take{take}.wav", "{word}/{who}_mic{take}a.wav", "{word}/{word}_{take}.wav"])
+def test_in_doubt_no_speaker_is_told(tmp_path: Path, name: str) -> None:
+    names = {name.format(word=word, who=who, take=take): wav() for word in WORDS for who in "abcd" for take in range(4)}
+    found = ingested(tar(tmp_path / "words.tar", names), tmp_path / "packs")
+    assert {clip.speaker for clip in found.clips} == {""}
+
+
 def test_bad_files_are_named_and_the_rest_is_kept(tmp_path: Path) -> None:
     files = {
         "up/good.wav": wav(), "up/GOOD.WAV": wav(), "up/.hidden.wav": b"", "up/notes.txt": b"",
-        "up/empty.wav": b"", "up/cut.wav": wav()[:-100], "up/phone.m4a": b"m4a",
+        "up/empty.wav": b"", "up/cut.wav": wav()[:-100], "up/phone.wma": b"wma",
         "loose.wav": wav(), "_unknown_/a.wav": wav(), f"{'long' * 30}/a.wav": wav(),
     }  # fmt: skip
     found = ingested(tar(tmp_path / "words.tar", files), tmp_path / "packs")
@@ -172,7 +189,7 @@ def test_no_words_is_one_clear_error(tmp_path: Path, files: dict[str, bytes]) ->
 
 
 def test_a_cut_archive_keeps_what_was_good(tmp_path: Path) -> None:
-    path = tar(tmp_path / "words.tar.gz", SPEECH_COMMANDS)
+    path = tar(tmp_path / "words.tar.gz", {name: wav(n, 8000) for n, name in enumerate(SPEECH_COMMANDS)})
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     found = ingested(path, tmp_path / "packs")
     assert 30 < len(found.clips) < 50
