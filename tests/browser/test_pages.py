@@ -12,12 +12,12 @@ from tests.browser.world import World
 SignIn = Callable[[Page, str], None]
 BUDGET_BYTES = 60_000
 NAMES = [
-    "datasets", "raw data", "dataset", "examples", "new dataset without scripts", "synthesize without scripts",
-    "begin recording without scripts", "record", "runs", "new run", "configuration",
+    "datasets", "raw data", "clips", "map", "edits", "dataset", "examples", "new dataset without scripts",
+    "synthesize without scripts", "begin recording without scripts", "record", "runs", "new run", "configuration",
     "progress", "progress before the first step", "results", "no results", "deploy", "account", "e-mail", "password",
     "sessions", "not found",
 ]  # fmt: skip
-CHARTS = ("progress", "progress before the first step", "results")
+CHARTS = ("map", "progress", "progress before the first step", "results")
 
 UNNAMED = """() => [...document.querySelectorAll('button, a, input:not([type=hidden]), select, textarea')]
   .filter((one) => one.checkVisibility())

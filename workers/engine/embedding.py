@@ -14,6 +14,7 @@ import numpy.typing as npt
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
 
 from workers.engine import backends, networks
 from workers.engine.batches import plain_features
@@ -70,5 +71,7 @@ def projection(points: FloatArray) -> FloatArray:
     width = min(PRINCIPAL_COMPONENTS, *points.shape)
     components = PCA(width, svd_solver="full").fit_transform(points)
     perplexity = min(PERPLEXITY, (len(points) - 1) / 3)
-    plane = TSNE(perplexity=perplexity, init="pca", random_state=0, n_jobs=1).fit_transform(components)
-    return np.asarray(plane, dtype=np.float32)
+    plane = TSNE(perplexity=perplexity, init="pca", random_state=0, n_jobs=1)
+    # On a machine that is busy the threads of its many short loops wait for each other, by spinning, for minutes.
+    with threadpool_limits(1):
+        return np.asarray(plane.fit_transform(components), dtype=np.float32)
