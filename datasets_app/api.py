@@ -19,7 +19,7 @@ from rest_framework.routers import SimpleRouter
 from datasets_app import queries, report, services, uploads
 from datasets_app.changes import changes_since
 from datasets_app.explorer.api import EditResource
-from datasets_app.explorer.filters import ClipFilter, explored, flags_of, with_flags
+from datasets_app.explorer.filters import ClipFilter, explored
 from datasets_app.findings.api import FindingResource
 from datasets_app.models import Clip, Dataset, FileProblem, RawData
 from datasets_app.recording.api import TakeResource
@@ -90,18 +90,16 @@ class ClipSerializer(serializers.ModelSerializer[Clip]):
     recorded_label = serializers.CharField(source="label", read_only=True)
     excluded = serializers.BooleanField(read_only=True)
     duration = serializers.FloatField(read_only=True, help_text="Seconds.")
-    flags = serializers.SerializerMethodField()
+    findings = serializers.SlugRelatedField(
+        slug_field="code", many=True, read_only=True, help_text="What the check noticed."
+    )
 
     class Meta:
         model = Clip
         fields = [
             "id", "name", "kind", "label", "recorded_label", "excluded", "speaker", "split", "length", "sample_rate",
-            "duration", "peak_dbfs", "rms_dbfs", "flags",
+            "duration", "peak_dbfs", "rms_dbfs", "findings",
         ]  # fmt: skip
-
-    def get_flags(self, clip: Clip) -> list[str]:
-        """What deserves a look."""
-        return [flag.name for flag in flags_of(clip)]
 
 
 class ProblemSerializer(serializers.ModelSerializer[FileProblem]):
@@ -196,7 +194,8 @@ class ClipResource(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
     def get_queryset(self) -> QuerySet[Clip]:
         """Those of the raw data in the address, if the workspace sees it."""
         row = _visible(self.request, self.kwargs["raw_data"])
-        return with_flags(explored(DataRevision(row, workspace_of(self.request)))).select_related("raw_data")
+        clips = explored(DataRevision(row, workspace_of(self.request)))
+        return clips.select_related("raw_data").prefetch_related("findings")
 
     @extend_schema(
         parameters=[

@@ -11,6 +11,7 @@ from django.core.files.storage import default_storage
 from django.db import models
 from django.db.models import Q
 
+from datasets_app.findings.kinds import KINDS, Kind
 from edgewise.accounts.models import User, Workspace, WorkspaceRow
 from edgewise.ids import new_id
 from edgewise.jobs.models import Job, Queue, State
@@ -339,6 +340,11 @@ class Finding(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.clip_id}"
+
+    @property
+    def kind(self) -> Kind:
+        """What it means to people."""
+        return KINDS[FindingCode(self.code)]
 
 
 class FileProblem(models.Model):

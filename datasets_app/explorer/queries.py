@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Count, F, IntegerField, Q, Value
 from django.db.models.functions import Cast, Concat, Floor
 
-from datasets_app.explorer.filters import ClipFilter, explored, flags_of, with_flags
+from datasets_app.explorer.filters import ClipFilter, explored
 from datasets_app.models import ClipEdit, ClipKind
 from datasets_app.revisions import DataRevision
 from edgewise.lookup import one
@@ -70,9 +70,7 @@ def clip_page(
     ids = found[:CLIPS_ON_A_PAGE]
     if is_backwards:
         ids.reverse()
-    clips = with_flags(explored(data).filter(pk__in=ids)).prefetch_related("findings__other").in_bulk()
-    for clip in clips.values():
-        clip.flags = flags_of(clip)
+    clips = explored(data).filter(pk__in=ids).prefetch_related("findings__other").in_bulk()
     has_before = has_more if is_backwards else anchor is not None
     has_after = is_backwards or has_more
     return ClipPage(

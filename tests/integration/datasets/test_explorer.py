@@ -13,9 +13,10 @@ from rest_framework.test import APIClient
 
 from datasets_app.explorer import queries
 from datasets_app.explorer.filters import ClipFilter, explored
-from datasets_app.models import Clip, ClipEdit, RawData
+from datasets_app.models import Clip, ClipEdit, Finding, RawData
 from datasets_app.revisions import DataRevision
 from edgewise.accounts.models import User, Workspace
+from edgewise.spec.quality import FindingCode
 from tests.integration.datasets.conftest import client_of, make_clips
 
 pytestmark = pytest.mark.django_db
@@ -40,6 +41,8 @@ def raw_data(alice: User) -> RawData:
         "up/04.wav": {"rms_dbfs": -5, "length": 16001},
     }.items():
         Clip.objects.filter(raw_data=raw_data, name=name).update(**changes)
+    silent = Clip.objects.get(raw_data=raw_data, name="up/00.wav")
+    Finding.objects.create(raw_data=raw_data, clip=silent, code=FindingCode.NEAR_SILENT)
     return raw_data
 
 
@@ -70,10 +73,8 @@ def shown(answer: Any) -> list[str]:
         ("label=up&split=test", ["up/09.wav", "up/19.wav", "up/29.wav"]),
         ("speaker=anna4&label=up&split=validation", []),
         ("kind=noise", ["hum.wav"]),
-        ("flag=silent", ["up/00.wav"]),
-        ("flag=full_scale", ["up/01.wav"]),
-        ("flag=short", ["up/02.wav"]),
-        ("flag=long", ["up/03.wav"]),
+        ("finding=near-silent", ["up/00.wav"]),
+        ("finding=clipped", []),
         ("state=excluded", ["left/00.wav"]),
         ("state=relabelled", ["left/01.wav"]),
         ("state=edited", ["left/00.wav", "left/01.wav"]),
