@@ -220,13 +220,13 @@ def _corpus(pack: Path, rows: Iterable[tuple[Word, int, int]]) -> Corpus:
 
 
 def _word(clip: IngestedClip) -> Word:
-    return Word(clip.name, "" if clip.noise else clip.label, clip.speaker or _speaker(clip.name), clip.split)
-
-
-def _speaker(name: str) -> str:
-    """Name a speaker of the Free Spoken Digit Dataset as the Speech Commands layout does: by a hash of the name."""
-    take = TAKE.fullmatch(PurePosixPath(name).stem)
-    return hashlib.sha1(take["speaker"].encode(), usedforsecurity=False).hexdigest()[:8] if take else ""
+    label = "" if clip.noise else clip.label
+    take = TAKE.fullmatch(PurePosixPath(clip.name).stem)
+    if take is None:
+        return Word(clip.name, label, clip.speaker, clip.split)
+    # The Speech Commands layout names the same speakers by a hash. Divided by take, as the other archive's digits are.
+    speaker = hashlib.sha1(take["speaker"].encode(), usedforsecurity=False).hexdigest()[:8]
+    return Word(clip.name, label, speaker, published_split(clip.name))
 
 
 # --- from words to clips with labels ----------------------------------------------------------------------------------

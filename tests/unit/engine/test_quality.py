@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgewise.spec.quality import FindingCode
+from edgewise.spec.synthesis import SynthesisParameters
 from workers.engine.audio import Int16Array, PackWriter, Recording, resample
 from workers.engine.ingest import IngestedClip, add
 from workers.engine.quality.check import Finding, check
 from workers.engine.quality.duplicates import ALIKE, correlation
-from workers.engine.speech import speak_words
+from workers.engine.speech import EspeakSynthesizer, speak_words
 
 RATE = 16000
 WORDS = ("yes", "stop", "left", "seven")
@@ -27,7 +28,9 @@ TAKES = 30
 
 def spoken() -> list[tuple[str, str, Int16Array]]:
     """Label, voice and samples of each word by many voices."""
-    return [(clip.label, clip.speaker, clip.samples) for clip in speak_words(WORDS, TAKES, 0) if clip.label in WORDS]
+    asked = SynthesisParameters(keywords=list(WORDS), clips_per_word=TAKES, near_misses_per_keyword=0)
+    clips = speak_words(asked, EspeakSynthesizer())
+    return [(clip.label, clip.speaker, clip.samples) for clip in clips if clip.label in WORDS]
 
 
 SPOKEN = spoken()
