@@ -21,7 +21,7 @@ from datasets_app.changes import changes_since
 from datasets_app.explorer.api import EditResource
 from datasets_app.explorer.filters import ClipFilter, explored
 from datasets_app.findings.api import FindingResource
-from datasets_app.models import Clip, Dataset, FileProblem, RawData
+from datasets_app.models import Clip, Dataset, FileProblem, Finding, RawData
 from datasets_app.recording.api import TakeResource
 from datasets_app.recording.services import begin_recording
 from datasets_app.revisions import DataRevision
@@ -90,7 +90,7 @@ class ClipSerializer(serializers.ModelSerializer[Clip]):
     recorded_label = serializers.CharField(source="label", read_only=True)
     excluded = serializers.BooleanField(read_only=True)
     duration = serializers.FloatField(read_only=True, help_text="Seconds.")
-    findings = serializers.SlugRelatedField(
+    findings: serializers.SlugRelatedField[Finding] = serializers.SlugRelatedField(
         slug_field="code", many=True, read_only=True, help_text="What the check noticed."
     )
 
