@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from edgewise.spec.quality import FindingCode
 from workers.engine.ingest import IngestedClip
@@ -62,14 +63,16 @@ def check(
     if not words:
         return []
     recordings = _Recordings([clips[number] for number in words], pack)
-    look = _look(recordings, report, stop)
-    copies = find_copies(look.digests, look.signatures.alignment, look.audible, recordings.sound, stop)
-    found = [
-        *_wrong_labels(recordings.clips, look, stop),
-        *(finding for group in copies for finding in _duplicates(recordings.clips, group, look.digests)),
-        *_leaking_speakers(recordings.clips),
-        *look.faults,
-    ]
+    # Products this small gain nothing from threads, which wait for each other where the machine is busy.
+    with threadpool_limits(1, user_api="blas"):
+        look = _look(recordings, report, stop)
+        copies = find_copies(look.digests, look.signatures.alignment, look.audible, recordings.sound, stop)
+        found = [
+            *_wrong_labels(recordings.clips, look, stop),
+            *(finding for group in copies for finding in _duplicates(recordings.clips, group, look.digests)),
+            *_leaking_speakers(recordings.clips),
+            *look.faults,
+        ]
     return [replace(one, clip=words[one.clip], other=None if one.other is None else words[one.other]) for one in found]
 
 
