@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from django.db.models import Count, QuerySet
@@ -40,8 +41,7 @@ class ReportPage:
 
 def kinds(raw_data: RawData) -> list[ProblemKind]:
     """Count the problems of each kind, the most frequent first."""
-    counted = raw_data.problems.order_by().values_list("code").annotate(count=Count("id"))
-    return [ProblemKind(*row) for row in sorted(counted, key=lambda row: (-row[1], row[0]))]
+    return _most_frequent_first(raw_data.problems.order_by().values_list("code").annotate(count=Count("id")))
 
 
 def listed(raw_data: RawData, code: str = "") -> QuerySet[FileProblem]:
@@ -52,17 +52,31 @@ def listed(raw_data: RawData, code: str = "") -> QuerySet[FileProblem]:
 
 def page(raw_data: RawData, code: str, number: int) -> ReportPage:
     """One page of problems: numbers begin at 1."""
-    found = kinds(raw_data) if raw_data.problem_count else []
+    if raw_data.problem_count <= PAGE:
+        return _only_page(list(listed(raw_data)), code)
+    found = kinds(raw_data)
     code = code if code in [kind.code for kind in found] else ""
     total = sum(kind.count for kind in found if code in ("", kind.code))
     number = max(1, min(number, -(-total // PAGE)))
     return ReportPage(
         kinds=found,
         code=code,
-        problems=list(listed(raw_data, code)[(number - 1) * PAGE : number * PAGE]) if found else [],
+        problems=list(listed(raw_data, code)[(number - 1) * PAGE : number * PAGE]),
         before=number - 1 if number > 1 else None,
         after=number + 1 if number * PAGE < total else None,
     )
+
+
+def _only_page(problems: list[FileProblem], code: str) -> ReportPage:
+    """The report where all problems fit on a page, which are then read once."""
+    found = _most_frequent_first(Counter(problem.code for problem in problems).items())
+    code = code if code in [kind.code for kind in found] else ""
+    chosen = [problem for problem in problems if code in ("", problem.code)]
+    return ReportPage(kinds=found, code=code, problems=chosen, before=None, after=None)
+
+
+def _most_frequent_first(counted: Iterable[tuple[str, int]]) -> list[ProblemKind]:
+    return [ProblemKind(*row) for row in sorted(counted, key=lambda row: (-row[1], row[0]))]
 
 
 def table(raw_data: RawData, code: str = "") -> Iterator[tuple[str, ...]]:

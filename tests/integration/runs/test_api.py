@@ -137,7 +137,8 @@ def test_results_wait_for_the_end(script: APIClient, trained: Run) -> None:
     assert script.get(f"/api/v1/runs/{trained.pk}/results").json()["labels"] == trained.labels
     table = script.get(f"/api/v1/runs/{trained.pk}/results?format=csv").getvalue().decode().splitlines()
     assert table[2] == "<unknown>,0,1,1,0,0"
-    by_label = script.get(f"/api/v1/runs/{trained.pk}/results?format=csv&table=labels").content.decode().splitlines()
+    answer = script.get(f"/api/v1/runs/{trained.pk}/results?format=csv&table=labels")
+    by_label = answer.getvalue().decode().splitlines()
     assert by_label == ["label,precision,recall,f1,support", "up,0.9,0.8,0.85,10"]
 
 

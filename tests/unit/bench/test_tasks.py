@@ -12,6 +12,7 @@ from workers.bench import tasks
 from workers.bench.tasks import Corpus, Word
 from workers.engine.data import Clips, TrainingData
 from workers.engine.errors import EngineError
+from workers.engine.ingest import IngestedClip
 
 VOICES = ("anna", "ben", "cleo")
 OTHERS = 4
@@ -87,8 +88,13 @@ def test_half_of_the_synthetic_voices_is_only_tested(tmp_path: Path, monkeypatch
 
 
 def test_speakers_have_one_name_in_both_archives() -> None:
-    assert tasks._speaker("test/zero/0_anna_14.wav") == tasks._speaker("train/one/1_anna_3.wav") == "2bc1ecb4"
-    assert tasks._speaker("zero/recording.wav") == ""
+    words = [tasks._word(clip(name)) for name in ("test/zero/0_anna_14.wav", "train/one/1_anna_3.wav")]
+    assert {word.speaker for word in words} == {"2bc1ecb4"}
+    assert tasks._word(clip("zero/recording.wav", speaker="6f1a")).speaker == "6f1a"
+
+
+def clip(name: str, speaker: str = "") -> IngestedClip:
+    return IngestedClip(name, "zero", speaker, False, 0, 100, 16000, -1, -10)
 
 
 def test_missing_recordings_are_told_with_what_to_do(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ class _Kernel:
         self._words, self._judged = words, judged
         chosen = np.random.default_rng(0).permutation(len(judged))[:LANDMARKS]
         sample = words[judged[chosen]].astype(np.float32)
+        self.size = len(chosen)
         self._mean, self._spread = sample.mean(axis=0), sample.std(axis=0) + 1e-6
         self._landmarks = self._standardised(judged[chosen])
         between = self._gaussian(self._landmarks).astype(np.float64)
@@ -80,26 +81,27 @@ class _Kernel:
         for begin in range(0, len(self._judged), ROWS_AT_ONCE):
             rows = slice(begin, begin + ROWS_AT_ONCE)
             similar = self._gaussian(self._standardised(self._judged[rows]))
-            yield rows, solve_triangular(self._root, similar.T, lower=True).T
+            yield rows, np.asarray(solve_triangular(self._root, similar.T, lower=True), np.float32).T
 
     def _standardised(self, rows: npt.NDArray[np.intp]) -> FloatArray:
         return np.asarray((self._words[rows].astype(np.float32) - self._mean) / self._spread)
 
     def _gaussian(self, words: FloatArray) -> FloatArray:
         squares = (words**2).sum(axis=1)[:, None] + (self._landmarks**2).sum(axis=1) - 2 * words @ self._landmarks.T
-        return np.exp(-squares / (KERNEL_WIDTH * WORD_SIZE), dtype=np.float32)
+        return np.asarray(np.exp(-squares / (KERNEL_WIDTH * WORD_SIZE)), np.float32)
 
 
 def _unheard(kernel: _Kernel, given: npt.NDArray[np.intp], stop: Callable[[], None]) -> FloatArray:
     """Return how probable each label is (clips, labels), as if the model had not heard the clip."""
     truth = np.eye(given.max() + 1, dtype=np.float32)[given]
     usual = truth.mean(axis=0)
-    products, targets = 0.0, 0.0
+    products = RIDGE * np.eye(kernel.size, dtype=np.float32)
+    targets = np.zeros((kernel.size, truth.shape[1]), np.float32)
     for rows, features in kernel.blocks():
         stop()
-        products = products + features.T @ features
-        targets = targets + features.T @ (truth[rows] - usual)
-    factor = cho_factor(np.asarray(products) + RIDGE * np.eye(len(np.asarray(products)), dtype=np.float32))
+        products += features.T @ features
+        targets += features.T @ (truth[rows] - usual)
+    factor = cho_factor(products)
     weights = cho_solve(factor, targets)
     found = np.empty_like(truth)
     for rows, features in kernel.blocks():
