@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ctypes
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from workers.engine.detection import detect, frames_of, keyword_outputs, smooth
 from workers.engine.features import FeatureExtractor
 from workers.engine.networks import fold, streaming_step
 from workers.engine.weights import TrainedNetwork
-from workers.export.c.host import Spotter, compile_shared
+from workers.export.c.host import Spotter, compile_shared, host_compiler
 from workers.export.c.library import write_sources
 from workers.export.c.network import float_network
 from workers.export.c.quantize import int8_network
@@ -45,17 +47,24 @@ FRONT_ENDS = [
     {"window_size_ms": 5, "window_stride_ms": 5, "mel_num_bins": 64, "mel_lower_edge_hertz": 0},
 ]
 
+FUZZ = Path(__file__).with_name("fuzz.c")
+
 Network = TrainedNetwork
-Built = Callable[..., Spotter]
 
 
-def compiled(trained: Network, folder: Path, precision: str = "float32", point: OperatingPoint = POINT) -> Spotter:
+def written(trained: Network, folder: Path, precision: str, point: OperatingPoint = POINT) -> Path:
+    """The folder of the library's sources."""
     folded = fold(trained.spec, trained.arrays)
     heard = FeatureExtractor(trained.preprocessing)(random_audio(20, trained.clip_samples, seed=1))
     network = float_network(folded) if precision == "float32" else int8_network(folded, heard)
     sources = folder / precision
     sources.mkdir(parents=True)
     write_sources(sources, network, trained, point)
+    return sources
+
+
+def compiled(trained: Network, folder: Path, precision: str = "float32", point: OperatingPoint = POINT) -> Spotter:
+    sources = written(trained, folder, precision, point)
     compile_shared(sources, folder / f"{precision}.so", *STRICT)
     return Spotter(folder / f"{precision}.so")
 
@@ -183,3 +192,33 @@ def test_the_threshold_can_be_moved(spotter: Spotter) -> None:
     assert spotter.feed(random_audio(1, 16000)[0]) is None
     spotter.set_threshold(0.0)
     assert spotter.feed(random_audio(1, 16000)[0]) in keyword_outputs(LABELS)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("network", [NETWORKS["kws-small"], EVERY_KIND], ids=lambda network: network.title)
+def test_no_input_breaks_it(tmp_path: Path, network: NetworkSpec, precision: str) -> None:
+    """Infinities, denormals and what is no number, in blocks of any length, under two sanitizers."""
+    sources = written(random_network(network), tmp_path, precision)
+    program = tmp_path / "fuzz"
+    sanitizers = ("-g", "-O1", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all")
+    files = [str(path) for path in (*sorted(sources.glob("*.c")), FUZZ)]
+    command = [host_compiler(), "-std=c99", *STRICT, *sanitizers, f"-I{sources}", "-o", str(program), *files, "-lm"]
+    subprocess.run(command, check=True)
+    for seed in range(3):
+        done = subprocess.run([program, str(seed), "100"], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_same_network_gives_the_same_sources(tmp_path: Path, small: Network) -> None:
+    for precision in ("float32", "int8"):
+        first, second = (written(small, tmp_path / name, precision) for name in ("first", "second"))
+        assert [path.name for path in sorted(first.iterdir())] == [path.name for path in sorted(second.iterdir())]
+        assert all(path.read_bytes() == (second / path.name).read_bytes() for path in first.iterdir())
+
+
+def test_labels_may_hold_any_character(tmp_path: Path, small: Network) -> None:
+    labels = ("<silence>", "<unknown>", 'say "yes"', "früh\\", "what??/")
+    compiled(replace(small, labels=labels), tmp_path)
+    library = ctypes.CDLL(str(tmp_path / "float32.so"))
+    found = (ctypes.c_char_p * len(labels)).in_dll(library, "edgewise_labels")
+    assert [label.decode() for label in found] == list(labels)

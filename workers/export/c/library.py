@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.run import AudioPreprocessing
 from workers.engine.detection import frames_of, keyword_outputs
-from workers.engine.features import cosine_transform, hann_window, mel
+from workers.engine.features import FloatArray, cosine_transform, hann_window, mel
 from workers.engine.weights import TrainedNetwork
 from workers.export.c.network import BLOCK, Filters, Layer, Memory, Network, Stage
 from workers.export.c.tables import array, listed, number, structure, text
@@ -40,12 +41,18 @@ def write_sources(folder: Path, network: Network, trained: TrainedNetwork, point
     (folder / "edgewise_model.c").write_text(model_tables(network, trained), encoding="ascii")
 
 
+def sizes(folder: Path) -> dict[str, int]:
+    """Read back the whole numbers that `edgewise_model.h` in `folder` defines."""
+    header = (folder / "edgewise_model.h").read_text(encoding="ascii")
+    return {name: int(value) for name, value in re.findall(r"^#define EDGEWISE_(\w+) (\d+)$", header, re.MULTILINE)}
+
+
 # --- edgewise_model.h -------------------------------------------------------------------------------------------------
 
 
 def model_header(network: Network, trained: TrainedNetwork, point: OperatingPoint) -> str:
     """Return `edgewise_model.h`: sizes and rates."""
-    sizes = "\n".join(f"#define EDGEWISE_{name} {value}" for name, value in _sizes(network, trained, point).items())
+    defined = "\n".join(f"#define EDGEWISE_{name} {value}" for name, value in _sizes(network, trained, point).items())
     kinds = {"value": "int16_t", "weight": "int8_t", "constant": "int16_t"}
     types = "\n".join(
         f"typedef {kind if network.precision == 'int8' else 'float'} edgewise_{name};" for name, kind in kinds.items()
@@ -59,7 +66,7 @@ def model_header(network: Network, trained: TrainedNetwork, point: OperatingPoin
 {"#define EDGEWISE_INT8" if network.precision == "int8" else "#define EDGEWISE_FLOAT32"}
 {types}
 
-{sizes}
+{defined}
 
 #endif
 """
@@ -104,7 +111,8 @@ def _sizes(network: Network, trained: TrainedNetwork, point: OperatingPoint) -> 
 def model_tables(network: Network, trained: TrainedNetwork) -> str:
     """Return `edgewise_model.c`: labels, constants of the features, and weights."""
     keywords = np.array(keyword_outputs(trained.labels), np.uint16)
-    arrays, stages = [], []
+    arrays: list[str] = []
+    stages: list[str] = []
     for index, stage in enumerate(network.stages):
         arrays += _stage_arrays(f"stage_{index}", stage)
         stages.append(_stage(f"stage_{index}", stage, network.precision == "int8"))
@@ -210,7 +218,7 @@ def _has_radix_2_pass(points: int) -> bool:
     return points.bit_length() % 2 == 0
 
 
-def _butterfly_twiddles(points: int) -> npt.NDArray[np.float64]:
+def _butterfly_twiddles(points: int) -> FloatArray:
     """Cosines and negative sines of w, w² and w³ for each radix-4 pass of a transform of so many complex numbers."""
     size, passes = 2 if _has_radix_2_pass(points) else 1, []
     while size < points:
@@ -220,13 +228,13 @@ def _butterfly_twiddles(points: int) -> npt.NDArray[np.float64]:
     return np.concatenate(passes)
 
 
-def _split_twiddles(points: int) -> npt.NDArray[np.float64]:
+def _split_twiddles(points: int) -> FloatArray:
     """Cosines and negative sines of the first quarter of a circle in `points` steps, both ends included."""
     angles = 2 * np.pi * np.arange(points // 4 + 1) / points
     return np.concatenate([np.cos(angles), -np.sin(angles)])
 
 
-def _bins_and_edges(preprocessing: AudioPreprocessing) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _bins_and_edges(preprocessing: AudioPreprocessing) -> tuple[FloatArray, FloatArray]:
     """Return the mel of all spectral bins below half the sample rate, and the edges of the bands."""
     bins = _points(preprocessing) // 2
     low, high = mel(preprocessing.mel_lower_edge_hertz), mel(preprocessing.mel_upper_edge_hertz)
@@ -240,7 +248,7 @@ def _first_bins(preprocessing: AudioPreprocessing) -> npt.NDArray[np.int64]:
     return np.maximum(1, np.searchsorted(frequencies, edges))
 
 
-def _rising(preprocessing: AudioPreprocessing) -> npt.NDArray[np.float64]:
+def _rising(preprocessing: AudioPreprocessing) -> FloatArray:
     """Weight of each bin between the first and the last edge in the band that rises there."""
     frequencies, edges = _bins_and_edges(preprocessing)
     first = _first_bins(preprocessing)

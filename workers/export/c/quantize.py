@@ -8,7 +8,7 @@ no audio can make them overflow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ LARGEST_SUM = 2**31 - 2**17
 """Of products, with room for rounding."""
 MARGIN = 2.0
 """Range of a signal as a multiple of the largest value that was seen: one of its 15 bits for what was not."""
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[FloatArray], FloatArray]] = {
     "linear": lambda values: values,
     "relu": lambda values: np.maximum(values, 0),
     "sigmoid": expit,
@@ -86,7 +86,7 @@ def _observed(network: FoldedNetwork, signal: FloatArray) -> Iterator[Ranges]:
             hidden = output = _recurrent(stage, np.concatenate([read, signal], axis=-1))
         else:
             hidden = output = ACTIVATIONS[stage.activation](read @ stage.kernel + stage.bias)
-        if stage.projection_kernel is not None:
+        if stage.projection_kernel is not None and stage.projection_bias is not None:
             output = hidden @ stage.projection_kernel + stage.projection_bias
         if stage.residual:
             output = output + signal[:, :: stage.stride]
@@ -107,11 +107,13 @@ def _memories(stage: FoldedStage, signal: FloatArray) -> FloatArray | None:
 
 def _recurrent(stage: FoldedStage, read: FloatArray) -> FloatArray:
     """Return the hidden state after each frame."""
-    brought = read @ stage.kernel + stage.bias
+    assert stage.recurrent_kernel is not None
+    brought: FloatArray = read @ stage.kernel + stage.bias
     hidden = np.zeros_like(brought)
-    last = np.zeros_like(brought[:, 0])
+    last: FloatArray = np.zeros_like(brought[:, 0])
     for frame in range(brought.shape[1]):
-        last = hidden[:, frame] = ACTIVATIONS[stage.activation](brought[:, frame] + last @ stage.recurrent_kernel)
+        last = ACTIVATIONS[stage.activation](brought[:, frame] + last @ stage.recurrent_kernel)
+        hidden[:, frame] = last
     return hidden
 
 

@@ -38,6 +38,19 @@ static inline int edgewise_block_length(int count, int first)
     return count - first < EDGEWISE_BLOCK ? count - first : EDGEWISE_BLOCK;
 }
 
+/* block += factors · rows, for rows (count, EDGEWISE_BLOCK): four at once, because the block goes through memory. */
+static inline void edgewise_add_products(const float *factors, const float *rows, int count, float *block)
+{
+    int i = 0;
+
+    for (; i + 4 <= count; i += 4, rows += 4 * EDGEWISE_BLOCK)
+        for (int j = 0; j < EDGEWISE_BLOCK; j++)
+            block[j] += factors[i] * rows[j] + factors[i + 1] * rows[EDGEWISE_BLOCK + j] +
+                        factors[i + 2] * rows[2 * EDGEWISE_BLOCK + j] + factors[i + 3] * rows[3 * EDGEWISE_BLOCK + j];
+    for (; i < count; i++, rows += EDGEWISE_BLOCK)
+        for (int j = 0; j < EDGEWISE_BLOCK; j++) block[j] += factors[i] * rows[j];
+}
+
 /* sums = input · kernel + bias */
 static inline void edgewise_multiply(const edgewise_layer *layer, const float *input, float *sums)
 {
@@ -46,9 +59,9 @@ static inline void edgewise_multiply(const edgewise_layer *layer, const float *i
     for (int first = 0; first < layer->units; first += EDGEWISE_BLOCK) {
         const int length = edgewise_block_length(layer->units, first);
         float block[EDGEWISE_BLOCK] = {0};
-        for (int i = 0; i < layer->inputs; i++, kernel += EDGEWISE_BLOCK)
-            for (int j = 0; j < EDGEWISE_BLOCK; j++) block[j] += input[i] * kernel[j];
+        edgewise_add_products(input, kernel, layer->inputs, block);
         for (int j = 0; j < length; j++) sums[first + j] = block[j] + layer->bias[first + j];
+        kernel += layer->inputs * EDGEWISE_BLOCK;
     }
 }
 
@@ -60,14 +73,12 @@ static inline void edgewise_update_memory(const edgewise_memory *memory, int cha
 
     for (int first = 0; first < channels; first += EDGEWISE_BLOCK) {
         const int length = edgewise_block_length(channels, first);
-        float before[EDGEWISE_HIGHEST_ORDER][EDGEWISE_BLOCK] = {{0}};
+        float before[EDGEWISE_HIGHEST_ORDER * EDGEWISE_BLOCK] = {0};
         for (int i = 0; i < order; i++)
-            for (int j = 0; j < length; j++) before[i][j] = values[i * channels + first + j];
+            for (int j = 0; j < length; j++) before[i * EDGEWISE_BLOCK + j] = values[i * channels + first + j];
         for (int i = 0; i < order; i++) {
-            const float *const row = memory->transition + i * order;
             float block[EDGEWISE_BLOCK] = {0};
-            for (int k = 0; k < order; k++)
-                for (int j = 0; j < EDGEWISE_BLOCK; j++) block[j] += row[k] * before[k][j];
+            edgewise_add_products(memory->transition + i * order, before, order, block);
             for (int j = 0; j < length; j++)
                 values[i * channels + first + j] = block[j] + memory->column[i] * input[first + j];
         }
