@@ -55,7 +55,9 @@ TARGETS = {
     "linux-x86-64": _system("Linux x86-64", "libedgewise.so", "x86_64-linux-gnu.2.28"),
     "linux-aarch64": _system("Linux aarch64", "libedgewise.so", "aarch64-linux-gnu.2.28"),
     "linux-armv7": _system("Linux armv7", "libedgewise.so", "arm-linux-gnueabihf.2.28", "-mcpu=cortex_a7"),
-    "macos": _system("macOS (Apple silicon)", "libedgewise.dylib", "aarch64-macos"),
+    "macos": _system(
+        "macOS (Apple silicon)", "libedgewise.dylib", "aarch64-macos", "-Wl,-install_name,@rpath/libedgewise.dylib"
+    ),
     "windows": _system("Windows x86-64", "edgewise.dll", "x86_64-windows-gnu"),
     "wasm": Target("WebAssembly", "edgewise.wasm", ("-target", "wasm32-freestanding")),
 }
