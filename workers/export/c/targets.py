@@ -93,6 +93,23 @@ def compile_for(target: Target, sources: Path, folder: Path) -> None:
         _zig(sources, "cc", *target.flags, *FLAGS, *SHARED, *files, "-lm", "-o", str(output))
 
 
+def link(target: Target, sources: Path, image: Path, *program: str) -> None:
+    """Link the library and a program to an image for a processor without operating system.
+
+    Args:
+        target: the processor.
+        sources: of the library.
+        image: to be written.
+        program: its C files, with options such as the linker script.
+
+    Raises:
+        EngineError: the compiler is not installed, or fails.
+    """
+    files = sorted(path.name for path in sources.glob("*.c"))
+    options = (*target.flags, *FLAGS, *BARE, "-Wl,--entry=reset", "-Wl,--gc-sections", "-I.")
+    _zig(sources, "cc", *options, *files, *program, "-o", str(image.resolve()))
+
+
 def _zig(folder: Path, *arguments: str) -> None:
     _require_compiler()
     command: Sequence[str] = [sys.executable, "-m", "ziglang", *arguments]

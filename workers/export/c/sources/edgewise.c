@@ -20,9 +20,9 @@ size_t edgewise_state_bytes(void)
 
 void edgewise_reset(edgewise_state *state)
 {
-    static const edgewise_state empty;
+    unsigned char *const bytes = (unsigned char *)state;
 
-    *state = empty;
+    for (size_t i = 0; i < EDGEWISE_STATE_BYTES; i++) bytes[i] = 0;
     state->threshold = EDGEWISE_THRESHOLD;
 }
 
