@@ -80,17 +80,17 @@ def compile_for(target: Target, sources: Path, folder: Path) -> None:
         objects = []
         for name in files:
             objects.append(str(folder.resolve() / f"{Path(name).stem}.o"))
-            _zig(sources, "cc", *target.flags, *FLAGS, *BARE, "-c", name, "-o", objects[-1])
+            _compile(sources, *target.flags, *FLAGS, *BARE, "-c", name, "-o", objects[-1])
         # D: no times and no owners, so that the same objects give the same bytes.
         _zig(sources, "ar", "rcsD", str(output), *objects)
         for path in objects:
             Path(path).unlink()
     elif target.file.endswith(".wasm"):
         exports = [f"-Wl,--export=edgewise_{name}" for name in WASM_EXPORTS]
-        options = ("-O3", "-ffreestanding", "-nostdlib", "-s", "-Wl,--no-entry", *exports, "-I.")
-        _zig(sources, "cc", *target.flags, *FLAGS, *options, *files, str(WASM_SOURCE), "-o", str(output))
+        options = ("-O3", "-ffreestanding", "-nostdlib", "-s", "-Wl,--no-entry", *exports)
+        _compile(sources, *target.flags, *FLAGS, *options, *files, str(WASM_SOURCE), "-o", str(output))
     else:
-        _zig(sources, "cc", *target.flags, *FLAGS, *SHARED, *files, "-lm", "-o", str(output))
+        _compile(sources, *target.flags, *FLAGS, *SHARED, *files, "-lm", "-o", str(output))
 
 
 def link(target: Target, sources: Path, image: Path, *program: str) -> None:
@@ -106,8 +106,13 @@ def link(target: Target, sources: Path, image: Path, *program: str) -> None:
         EngineError: the compiler is not installed, or fails.
     """
     files = sorted(path.name for path in sources.glob("*.c"))
-    options = (*target.flags, *FLAGS, *BARE, "-Wl,--entry=reset", "-Wl,--gc-sections", "-I.")
-    _zig(sources, "cc", *options, *files, *program, "-o", str(image.resolve()))
+    options = (*target.flags, *FLAGS, *BARE, "-Wl,--entry=reset", "-Wl,--gc-sections")
+    _compile(sources, *options, *files, *program, "-o", str(image.resolve()))
+
+
+def _compile(sources: Path, *arguments: str) -> None:
+    # Named in full: Zig keeps objects by what it was told, and would take those of another folder's headers for ours.
+    _zig(sources, "cc", f"-I{sources.resolve()}", *arguments)
 
 
 def _zig(folder: Path, *arguments: str) -> None:
