@@ -6,48 +6,20 @@ in `workers/export/forms.py`.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from edgewise.spec.fields import declared, parameter
+from edgewise.spec.fields import declared
+from edgewise.spec.library import C_COMPILERS, LibraryOptions
 
 
 class NoOptions(BaseModel):
     """A format that leaves nothing to choose."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LibraryOptions(BaseModel):
-    """What can be chosen of a C library."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    precision: Literal["float32", "int8"] = parameter(
-        "float32",
-        title="Precision",
-        choices={"float32": "float32", "int8": "int8"},
-        help="int8 stores weights in 8 bits and computes the network in integers: a quarter of the flash, half of the "
-        "memory, and fast without a unit for floating point. Features are in float32 in both.",
-    )
-    target: Literal[
-        "sources", "cortex-m0plus", "cortex-m4f", "cortex-m7", "cortex-m33", "linux-x86-64", "linux-aarch64",
-        "linux-armv7", "macos", "windows", "wasm",
-    ] = parameter(
-        "sources",
-        title="Compiled for",
-        choices={
-            "sources": "Sources alone", "cortex-m0plus": "Cortex-M0+", "cortex-m4f": "Cortex-M4F",
-            "cortex-m7": "Cortex-M7", "cortex-m33": "Cortex-M33", "linux-x86-64": "Linux x86-64",
-            "linux-aarch64": "Linux aarch64", "linux-armv7": "Linux armv7", "macos": "macOS (Apple silicon)",
-            "windows": "Windows x86-64", "wasm": "WebAssembly",
-        },
-        help="A compiled library beside the sources: static for microcontrollers, shared for computers. It needs the "
-        "extra `targets` where the worker runs.",
-    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,6 +31,12 @@ class Format:
     description: str
     options: type[BaseModel] = NoOptions
     """Declared as all parameters are: `edgewise.spec.fields`."""
+    programs: tuple[str, ...] = ()
+    """One of them must be installed where the worker runs."""
+
+    def can_be_built_here(self) -> bool:
+        """Say whether a worker on this machine finds what it needs."""
+        return not self.programs or any(map(shutil.which, self.programs))
 
     def title_with(self, options: Mapping[str, str]) -> str:
         """Name the format with what was chosen."""
@@ -93,6 +71,7 @@ FORMATS = {
             "For microcontrollers and every other device: portable C99 without dependencies, from audio to detected "
             "keywords, with CMake and Arduino layouts, an example, and a runner in Python that needs numpy alone.",
             LibraryOptions,
+            C_COMPILERS,
         ),
     )
 }

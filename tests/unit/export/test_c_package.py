@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import shutil
 import subprocess
@@ -115,3 +116,23 @@ def test_it_is_compiled_for_a_target_in_the_same_bytes(tmp_path: Path, trained: 
         library("int8", target).write(tmp_path / name, trained)
         built.append((tmp_path / name / "lib" / target / TARGETS[target].file).read_bytes())
     assert built[0] == built[1]
+
+
+@pytest.mark.skipif(not has_compiler() or shutil.which("node") is None, reason="needs the extra `targets` and node")
+def test_webassembly_gives_the_same_scores(tmp_path: Path, trained: TrainedNetwork) -> None:
+    library("int8", "wasm").write(tmp_path, trained)
+    audio = random_audio(1, 9000)
+    (tmp_path / "audio.raw").write_bytes(audio.astype("<f4").tobytes())
+    (tmp_path / "run.mjs").write_text(
+        'import { readFileSync } from "node:fs";\n'
+        'import { Spotter } from "./edgewise_runner.js";\n'
+        'const samples = new Float32Array(new Uint8Array(readFileSync("audio.raw")).buffer);\n'
+        f'const spotter = await Spotter.load(readFileSync("lib/wasm/edgewise.wasm"), {json.dumps(LABELS)});\n'
+        "spotter.feed(samples.subarray(0, 1234));\n"
+        "spotter.feed(samples.subarray(1234));\n"
+        "console.log(JSON.stringify([...spotter.logits]));\n"
+    )
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    done = subprocess.run(["node", "run.mjs"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    expected = library("int8").load(tmp_path)(audio)
+    assert np.array_equal(np.array(json.loads(done.stdout), np.float32), expected[0])

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edgewise.spec.library import C_COMPILERS
 from workers.engine.errors import EngineError
 
 FloatArray = npt.NDArray[np.float32]
 
-COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-std=c99", "-O3", "-ffp-contract=off", "-fno-math-errno")
 """Contraction would make the last bits depend on the processor; errno would keep sqrtf from being an instruction."""
 
@@ -25,7 +25,7 @@ def host_compiler() -> str:
     Raises:
         EngineError: there is none.
     """
-    found = next((path for name in COMPILERS if (path := shutil.which(name))), None)
+    found = next((path for name in C_COMPILERS if (path := shutil.which(name))), None)
     if found is None:
         raise EngineError(
             "no-compiler",
