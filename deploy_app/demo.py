@@ -157,8 +157,9 @@ def _run(user: User, name: str, dataset: Dataset, parameters: dict[str, Any]) ->
 
 
 def _artifacts(user: User, run: Run) -> list[Artifact]:
-    artifacts = [services.request_artifact(run=run, user=user, format=row.name) for row in services.formats()]
-    for artifact, row in zip(artifacts, services.formats(), strict=True):
+    rows = [row for row in services.formats() if row.can_be_built_here()]
+    artifacts = [services.request_artifact(run=run, user=user, format=row.name) for row in rows]
+    for artifact, row in zip(artifacts, rows, strict=True):
         _finish(artifact, f"Building {row.title}")
     return artifacts
 

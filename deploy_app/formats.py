@@ -6,9 +6,14 @@ in `workers/export/forms.py`.
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
+
+from edgewise.spec.fields import declared
+from edgewise.spec.library import C_COMPILERS, LibraryOptions
 
 
 class NoOptions(BaseModel):
@@ -26,6 +31,17 @@ class Format:
     description: str
     options: type[BaseModel] = NoOptions
     """Declared as all parameters are: `edgewise.spec.fields`."""
+    programs: tuple[str, ...] = ()
+    """One of them must be installed where the worker runs."""
+
+    def can_be_built_here(self) -> bool:
+        """Say whether a worker on this machine finds what it needs."""
+        return not self.programs or any(map(shutil.which, self.programs))
+
+    def title_with(self, options: Mapping[str, str]) -> str:
+        """Name the format with what was chosen."""
+        chosen = [item.choices[options[item.name]] for item in declared(self.options) if item.name in options]
+        return ", ".join([self.title, *chosen])
 
 
 FORMATS = {
@@ -48,6 +64,14 @@ FORMATS = {
             "TFLite",
             "For streams, and TFLiteRunner of nengo-edge: a feature extractor and a network that take audio as it "
             "comes and keep their state in between.",
+        ),
+        Format(
+            "c",
+            "C library",
+            "For microcontrollers and every other device: portable C99 without dependencies, from audio to detected "
+            "keywords, with CMake and Arduino layouts, an example, and a runner in Python that needs numpy alone.",
+            LibraryOptions,
+            C_COMPILERS,
         ),
     )
 }

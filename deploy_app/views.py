@@ -10,9 +10,11 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from deploy_app import queries, services
+from deploy_app.formats import FORMATS
 from deploy_app.models import Artifact
 from edgewise.errors import UserError
 from edgewise.jobs.services import request_cancel
+from edgewise.web.forms import ParameterForm, read
 from edgewise.web.responses import dialog, go, signed_in, user_of, wants_part, workspace_of
 from runs_app import queries as runs
 from runs_app.models import Run
@@ -29,7 +31,9 @@ def page(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
         return render(request, "deploy/page.html", _context(run))
     chosen = request.POST.get("format", "")
     try:
-        artifact = services.request_artifact(run=run, user=user_of(request), format=chosen)
+        artifact = services.request_artifact(
+            run=run, user=user_of(request), format=chosen, options=_options(request, chosen)
+        )
     except UserError as error:
         context = {**_context(run), "error": error, "chosen": chosen}
         template = "deploy/build.html" if wants_part(request) else "deploy/page.html"
@@ -69,16 +73,28 @@ def delete(request: HttpRequest, artifact_id: uuid.UUID) -> HttpResponse:
     return go(request, "deploy:page", artifact.run_id)
 
 
+def _options(request: HttpRequest, format_name: str) -> dict[str, Any]:
+    """Take the options of the chosen format; each format's fields bear its name, for all of them are on the page."""
+    row = FORMATS.get(format_name)
+    return read(row.options, request.POST, prefix=f"{row.name}.") if row else {}
+
+
 def _context(run: Run, artifact: Artifact | None = None) -> dict[str, Any]:
     """The page with `artifact` above the list of earlier ones; by default the one that is being built."""
     formats, artifacts = list(services.formats()), queries.artifacts(run)
     artifact = artifact or next((row for row in artifacts if row.active), None)
+    options = {row.name: ParameterForm(row.options, {}, prefix=f"{row.name}.") for row in formats}
     return {
-        "run": run, "tab": "deploy", "formats": formats, "titles": {row.name: row.title for row in formats},
-        "chosen": formats[0].name, "artifact": artifact,
-        "earlier": [row for row in artifacts if not row.active or row != artifact],
+        "run": run, "tab": "deploy", "formats": formats, "chosen": formats[0].name, "options": options,
+        "artifact": artifact, "earlier": [row for row in artifacts if not row.active or row != artifact],
+        "titles": {row.pk: _title(row) for row in artifacts},
         "why_not": services.why_not_deployable(run),
     }  # fmt: skip
+
+
+def _title(artifact: Artifact) -> str:
+    row = FORMATS.get(artifact.format)
+    return row.title_with(artifact.options) if row else artifact.format
 
 
 def _build(request: HttpRequest, artifact: Artifact) -> HttpResponse:

@@ -13,7 +13,7 @@ from workers.bench.peers import DS_CNN
 from workers.bench.processes import in_own_process
 from workers.bench.tasks import TASKS
 
-SPEED = ("features", "ingest", "training")
+SPEED = ("features", "ingest", "training", "inference")
 BENCHES = (*SPEED, "accuracy", "quality")
 
 

@@ -24,7 +24,6 @@ from workers.export.readme import readme
 CLIENT_VERSION = "24.3.6"
 GOLDEN_CLIPS = 10
 
-TRY_IT = Path(__file__).parent / "files" / "try_it.py"
 EARLIEST = (1980, 1, 1, 0, 0, 0)
 
 
@@ -51,13 +50,14 @@ def describe(
     proofs: tuple[Proof, ...],
     point: OperatingPoint,
     origin: Origin,
+    try_it: Path,
 ) -> None:
-    """Write beside the files of a format what tells how to use and check them."""
+    """Write beside the files of a format what tells how to use and check them; `try_it` is its program for that."""
     parameters = json.dumps(parameters_json(trained, proofs, point, origin), indent=2, ensure_ascii=False) + "\n"
     (folder / "parameters.json").write_text(parameters, encoding="utf-8")
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in trained.labels), encoding="utf-8")
     (folder / "README.md").write_text(readme(trained, evidence, proofs, point, origin), encoding="utf-8")
-    (folder / TRY_IT.name).write_bytes(TRY_IT.read_bytes())
+    (folder / try_it.name).write_bytes(try_it.read_bytes())
     golden = evidence.sample(GOLDEN_CLIPS)
     np.savez(
         folder / "golden.npz",

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgewise.spec.detection import OperatingPoint
 from workers.engine.data import Clips
 from workers.engine.weights import TrainedNetwork
 from workers.export import artifact
 from workers.export.artifact import Origin
-from workers.export.forms import FORMATS
+from workers.export.forms import FORMATS, Wishes
 from workers.export.proof import Evidence, Proof, prove
 
 
@@ -32,9 +31,9 @@ class Built:
 
 def build(
     format_name: str,
+    wishes: Wishes,
     trained: TrainedNetwork,
     test: Clips,
-    point: OperatingPoint,
     origin: Origin,
     target: Path,
     report: Callable[[int, int, str], None],
@@ -43,9 +42,9 @@ def build(
 
     Args:
         format_name: one of `FORMATS`.
+        wishes: what was chosen for it.
         trained: the network.
         test: the clips that judge each form.
-        point: when the device shall count a keyword as detected.
         origin: what the artifact says of itself.
         target: appears when it is whole.
         report: is told stages done, stages in all, and what comes next.
@@ -53,7 +52,8 @@ def build(
     Raises:
         EngineError: a form does not compute what was trained.
     """
-    forms = FORMATS[format_name]
+    format = FORMATS[format_name]
+    forms = format.forms(wishes)
     stages = 2 * len(forms) + 2
     report(0, stages, "Running the trained network on test clips")
     evidence = Evidence.gather(trained, test)
@@ -66,6 +66,6 @@ def build(
             report(2 + 2 * len(proofs), stages, f"Checking the {form.title} on {len(evidence.audio):,} test clips")
             proofs.append(prove(form, folder, trained, evidence))
         report(stages - 1, stages, "Packing")
-        artifact.describe(folder, trained, evidence, tuple(proofs), point, origin)
+        artifact.describe(folder, trained, evidence, tuple(proofs), wishes.point, origin, format.try_it)
         artifact.pack(folder, target)
     return Built(target, tuple(proofs), stages)

@@ -1,22 +1,45 @@
 """The forms that a trained network can take, and which of them each format of an artifact holds.
 
 A form writes its files and can run them again: that is how an artifact is checked before anybody gets it. A new format
-is a row here and a row of the same name in `deploy_app/formats.py`, where its title and description stand.
+is a row here and a row of the same name in `deploy_app/formats.py`, where its title, description and options stand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edgewise.spec.detection import OperatingPoint
 from workers.engine.weights import TrainedNetwork
 from workers.export import savedmodel, tflite
+from workers.export.c import package
+from workers.export.c.package import Library
 
 FloatArray = npt.NDArray[np.float32]
+
+CALIBRATION_CLIPS = 200
+"""Recordings that are enough to find the ranges of signals."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """How far a form may be from the trained network."""
+
+    difference: float | None = None
+    """Of any score; None: no bound."""
+    agreement: float = 0.0
+    """Least share of clips that get the trained network's label; one clip may always differ."""
+    accuracy: float = 1.0
+    """Largest loss of accuracy on the test clips, as a share; one clip may always be lost."""
+
+
+EXACT = Bound(difference=1e-3)
+QUANTISED = Bound(agreement=0.99, accuracy=0.005)
 
 
 @dataclass(frozen=True)
@@ -28,13 +51,46 @@ class Form:
     """Write its files into a folder."""
     load: Callable[[Path], Callable[[FloatArray], FloatArray]]
     """Load them: audio of whole clips (clips, samples) → logits (clips, labels)."""
+    bound: Bound = EXACT
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What was chosen, and measured, for an artifact beside its network."""
+
+    options: Mapping[str, Any]
+    """Of the format, as `deploy_app/formats.py` declares them."""
+    point: OperatingPoint
+    calibration: FloatArray
+    """Recordings of the training that give integers their ranges, (clips, samples)."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format of an artifact."""
+
+    forms: Callable[[Wishes], tuple[Form, ...]]
+    try_it: Path
+    """The program that checks it where it was unpacked."""
 
 
 SAVED_MODEL = Form("SavedModel", savedmodel.write, savedmodel.load)
 TFLITE = Form("TFLite", tflite.write, tflite.load)
+PYTHON_RUNNER = Form("Python runner", package.write_runner, package.load_runner)
 
-FORMATS: dict[str, tuple[Form, ...]] = {
-    "binary": (SAVED_MODEL, TFLITE),
-    "savedmodel": (SAVED_MODEL,),
-    "tflite": (TFLITE,),
+WITH_CLIENT = Path(__file__).parent / "files" / "try_it.py"
+
+
+def c_library(wishes: Wishes) -> Form:
+    """The C library with the precision, target and operating point that were chosen."""
+    library = Library(wishes.options["precision"], wishes.options["target"], wishes.point, wishes.calibration)
+    bound = QUANTISED if library.precision == "int8" else EXACT
+    return Form(f"C library, {library.precision}", library.write, library.load, bound)
+
+
+FORMATS: dict[str, Format] = {
+    "binary": Format(lambda wishes: (SAVED_MODEL, TFLITE), WITH_CLIENT),
+    "savedmodel": Format(lambda wishes: (SAVED_MODEL,), WITH_CLIENT),
+    "tflite": Format(lambda wishes: (TFLITE,), WITH_CLIENT),
+    "c": Format(lambda wishes: (c_library(wishes), PYTHON_RUNNER), package.FILES / "try_it.py"),
 }

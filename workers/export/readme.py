@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edgewise.spec import client
 from edgewise.spec.detection import OperatingPoint
 from workers.engine.weights import TrainedNetwork
-from workers.export.proof import BOUND, Evidence, Proof
+from workers.export.proof import Evidence, Proof, allowed
 
 if TYPE_CHECKING:
     from workers.export.artifact import Origin
@@ -20,7 +20,7 @@ def readme(
     """Say how to run the artifact, what it hears, how well, and under which licences."""
     sections = (
         _head(trained, origin),
-        _usage(trained, proofs),
+        _library_usage(trained) if proofs[0].form.startswith("C library") else _client_usage(trained, proofs),
         _scores(trained, point),
         _accuracy(trained, evidence, proofs),
         _licences(trained, origin),
@@ -40,7 +40,7 @@ Network {trained.spec.title}, trained with Edgewise {origin.version}, seed {orig
 """
 
 
-def _usage(trained: TrainedNetwork, proofs: tuple[Proof, ...]) -> str:
+def _client_usage(trained: TrainedNetwork, proofs: tuple[Proof, ...]) -> str:
     rate, stride = trained.preprocessing.sample_rate, trained.preprocessing.window_stride_ms
     runner = "TFLiteRunner" if any(proof.form == "TFLite" for proof in proofs) else "SavedModelRunner"
     streaming = f"""
@@ -64,6 +64,30 @@ python try_it.py
 {streaming if runner == "TFLiteRunner" else ""}
 `try_it.py` loads the real client and compares what it computes with `golden.npz`: ten test clips with the features and
 scores that the trained network gives them.
+"""
+
+
+def _library_usage(trained: TrainedNetwork) -> str:
+    rate = trained.preprocessing.sample_rate
+    return f"""\
+## Run it
+
+In this folder, with a C compiler, CMake, and any mono recording of 16 bits at {rate:,} Hz:
+
+```sh
+cmake -S . -B build && cmake --build build
+build/spot_keywords --scores recording.wav
+```
+
+`src/` is all of the library: portable C99 that allocates nothing and needs no other library, but `sqrtf` where the
+processor has no instruction for it. `src/edgewise.h` says how to call it. The state of a stream has
+`EDGEWISE_STATE_BYTES`, a constant. Compile it with `-ffp-contract=off -fno-math-errno`, as `CMakeLists.txt` does. The
+folder is an Arduino library, too: choose *Add .ZIP Library* in the Arduino IDE. `lib/`, if it is here, holds the
+library compiled for the target that was chosen.
+
+`edgewise_runner.py` runs the same network in float32 with numpy alone. `python try_it.py` compiles the library, runs
+both, and compares them with `golden.npz`: ten test clips with the features and scores that the trained network gives
+them.
 """
 
 
@@ -92,10 +116,11 @@ def _accuracy(trained: TrainedNetwork, evidence: Evidence, proofs: tuple[Proof, 
 ## Accuracy
 
 Of these files themselves, run on {amount} test clips after they were made.
-*Difference* is the largest of any score to the trained network's; above {BOUND:g} there would be no artifact.
+*Difference* is the largest of any score to the trained network's. With less than what is demanded there would be no
+artifact.
 
-| form | accuracy | 95 % interval | same label | difference |
-|---|---|---|---|---|
+| form | accuracy | 95 % interval | same label | difference | demanded |
+|---|---|---|---|---|---|
 {"".join(_form(proof) for proof in proofs)}
 Rows are what was spoken, columns what {proofs[0].form} heard:
 
@@ -107,7 +132,7 @@ def _form(proof: Proof) -> str:
     share = proof.report.accuracy
     return (
         f"| {proof.form} | {share.value:.2%} | {share.low:.1%} – {share.high:.1%} | {proof.agreement:.2%} "
-        f"| {proof.largest_difference:.0e} |\n"
+        f"| {proof.largest_difference:.0e} | {allowed(proof.bound)} |\n"
     )
 
 

@@ -12,7 +12,7 @@ from deploy_app.models import Artifact
 from edgewise import storage
 from runs_app.models import Run
 from workers.attempt import Attempt
-from workers.engine.data import Clips
+from workers.engine.data import TrainingData
 from workers.engine.errors import EngineError
 from workers.engine.weights import TrainedNetwork
 from workers.jobs.train import read_manifest, training_data
@@ -32,16 +32,18 @@ def run(attempt: Attempt) -> None:
     attempt.progress(0, 0, "stages", "Reading the weights and the test clips", at_once=True)
     trained = _trained(job)
     with attempt.scratch_folder() as folder:
-        _build(attempt, job, trained, _test_clips(job.run, folder), folder)
+        _build(attempt, job, trained, _data(job.run, folder), folder)
 
 
-def _build(attempt: Attempt, job: Artifact, trained: TrainedNetwork, test: Clips, folder: Path) -> None:
+def _build(attempt: Attempt, job: Artifact, trained: TrainedNetwork, data: TrainingData, folder: Path) -> None:
     attempt.stop_if_asked()
 
     # TensorFlow takes seconds to import: what can fail without it has failed by now.
     attempt.progress(0, 0, "stages", "Starting TensorFlow", at_once=True)
     from workers.export.artifact import Origin
     from workers.export.build import build
+    from workers.export.forms import CALIBRATION_CLIPS, Wishes
+    from workers.export.proof import sample
 
     def report(done: int, total: int, message: str) -> None:
         attempt.stop_if_asked()
@@ -56,7 +58,9 @@ def _build(attempt: Attempt, job: Artifact, trained: TrainedNetwork, test: Clips
         seed=job.run.settings.seed,
         data_licence=_licence(job.run.dataset),
     )
-    built = build(job.format, trained, test, job.operating_point, origin, folder / "artifact.zip", report)
+    calibration = sample(data.train, trained.clip_samples, CALIBRATION_CLIPS)
+    wishes = Wishes(job.options, job.operating_point, calibration)
+    built = build(job.format, wishes, trained, data.test, origin, folder / "artifact.zip", report)
     content = built.path.read_bytes()
     for proof in built.proofs:
         attempt.log(
@@ -96,5 +100,5 @@ def _trained(job: Artifact) -> TrainedNetwork:
     return trained
 
 
-def _test_clips(trained_run: Run, folder: Path) -> Clips:
-    return training_data(trained_run.dataset, read_manifest(trained_run), folder).test
+def _data(trained_run: Run, folder: Path) -> TrainingData:
+    return training_data(trained_run.dataset, read_manifest(trained_run), folder)

@@ -27,8 +27,22 @@ def built(run: Run, script: APIClient, build: Build) -> Artifact:
 
 def test_formats_are_listed(script: APIClient) -> None:
     rows = script.get("/api/v1/formats").json()
-    assert [row["name"] for row in rows] == ["binary", "savedmodel", "tflite"]
-    assert all(row["title"] and row["description"] and row["options"] == [] for row in rows)
+    assert [row["name"] for row in rows] == ["binary", "savedmodel", "tflite", "c"]
+    assert all(row["title"] and row["description"] for row in rows)
+    assert {row["name"]: [option["name"] for option in row["options"]] for row in rows if row["options"]} == {
+        "c": ["precision", "target"]
+    }
+
+
+def test_options_are_checked_and_part_of_the_input(run: Run, script: APIClient) -> None:
+    address = f"/api/v1/runs/{run.pk}/artifacts"
+    plain = script.post(address, {"format": "c"}, format="json").json()
+    assert plain["options"] == {"precision": "float32", "target": "sources"}
+    chosen = script.post(address, {"format": "c", "options": {"precision": "int8"}}, format="json").json()
+    assert chosen["id"] != plain["id"]
+    wrong = script.post(address, {"format": "c", "options": {"target": "toaster"}}, format="json")
+    assert wrong.status_code == 400
+    assert [error["field"] for error in wrong.json()["errors"]] == ["options.target"]
 
 
 def test_an_artifact_is_asked_for_once_and_found_again(run: Run, script: APIClient) -> None:

@@ -44,6 +44,17 @@ def test_an_artifact_is_built_checked_and_described(run: Run, alice: User, build
     assert [line.split(":")[0] for line in lines] == ["SavedModel", "TFLite"]
 
 
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_c_library_is_built_and_checked(run: Run, alice: User, build: Build, precision: str) -> None:
+    artifact = build(services.request_artifact(run=run, user=alice, format="c", options={"precision": precision}))
+    assert artifact.state == State.SUCCEEDED
+    with zipfile.ZipFile(storage.local_path(artifact.file_name)) as archive:
+        header = archive.read("src/edgewise_model.h").decode()
+    assert f"#define EDGEWISE_{precision.upper()}\n" in header
+    lines = LogLine.objects.filter(job_id=artifact.pk).values_list("text", flat=True)
+    assert [line.split(":")[0] for line in lines] == [f"C library, {precision}", "Python runner"]
+
+
 def test_what_is_deleted_is_built_again_with_the_same_bytes(run: Run, alice: User, build: Build) -> None:
     first = build(services.request_artifact(run=run, user=alice, format="tflite"))
     services.delete_artifact(first)

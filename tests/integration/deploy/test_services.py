@@ -14,8 +14,12 @@ from edgewise import storage
 from edgewise.accounts.models import User
 from edgewise.errors import Conflict, Invalid
 from edgewise.jobs.models import Outbox, State
+from edgewise.spec.fields import declared
+from edgewise.spec.library import LibraryOptions
 from runs_app.models import Run
 from runs_app.services import delete_run
+from workers.export.c.package import SOURCES_ALONE
+from workers.export.c.targets import TARGETS
 from workers.export.forms import FORMATS
 
 pytestmark = pytest.mark.django_db
@@ -28,6 +32,10 @@ def ended(artifact: Artifact, state: State) -> None:
 
 def test_each_format_that_is_offered_can_be_built() -> None:
     assert list(formats.FORMATS) == list(FORMATS)
+    targets = declared(LibraryOptions)[1].choices
+    assert {name: title for name, title in targets.items() if name != SOURCES_ALONE} == {
+        name: target.title for name, target in TARGETS.items()
+    }
 
 
 def test_a_run_without_weights_says_why_it_cannot_be_deployed(untrained: Run, alice: User) -> None:

@@ -28,7 +28,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_json_is_the_last_line_and_names_figures_as_promised(capsys: pytest.CaptureFixture[str]) -> None:
     assert bench.main(["--json"]) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert list(found) == ["machine", "versions", "load", "features", "ingest", "training"]
+    assert list(found) == ["machine", "versions", "load", "features", "ingest", "training", "inference"]
     assert found["features"] == {"vs_np_mfcc": 3.456, "vs_librosa": 4.5}
     assert found["training"]["all_outputs.vs_keras_lmu"] == 5.9
     assert {"cpu", "cores", "memory_gib", "os"} == set(found["machine"])

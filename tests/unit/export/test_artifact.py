@@ -16,18 +16,25 @@ import tensorflow as tf
 
 from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.run import AudioPreprocessing
-from tests.networks import LABELS, random_clips, random_network
+from tests.networks import LABELS, random_audio, random_clips, random_network
 from workers.engine.data import Clips
 from workers.export.artifact import Origin
 from workers.export.build import Built, build
-from workers.export.forms import FORMATS
+from workers.export.forms import FORMATS, Wishes
 
 ORIGIN = Origin("1.2.3", "run-id", "dataset-id", 3, "ab" * 32, 7, "Noise of a generator, free of rights.")
 POINT = OperatingPoint(threshold=0.62, smoothing_ms=200)
 ALWAYS = {"parameters.json", "README.md", "labels.txt", "golden.npz", "try_it.py"}
 SAVED_MODEL = {"saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"}
 TFLITE = {"model.tflite", "feature_extractor.tflite"}
-HELD = {"binary": SAVED_MODEL | TFLITE, "savedmodel": SAVED_MODEL, "tflite": TFLITE}
+C_LIBRARY = {
+    *(f"src/edgewise{part}" for part in (".c", ".h", "_arithmetic.h", "_features.c", "_math.h", "_model.c", "_model.h",
+                                         "_network.c", "_parts.h")),
+    "CMakeLists.txt", "library.properties", "examples/SpotKeywords/SpotKeywords.ino", "examples/wav/spot_keywords.c",
+    "edgewise_runner.py", "network.npz",
+}  # fmt: skip
+HELD = {"binary": SAVED_MODEL | TFLITE, "savedmodel": SAVED_MODEL, "tflite": TFLITE, "c": C_LIBRARY}
+OPTIONS = {"c": {"precision": "float32", "target": "sources"}}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +43,8 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 
 
 def made(format_name: str, clips: Clips, folder: Path, name: str = "kws-small") -> Built:
-    return build(format_name, random_network(name), clips, POINT, ORIGIN, folder / "artifact.zip", lambda *_: None)
+    wishes = Wishes(OPTIONS.get(format_name, {}), POINT, random_audio(4, 8000))
+    return build(format_name, wishes, random_network(name), clips, ORIGIN, folder / "artifact.zip", lambda *_: None)
 
 
 @pytest.mark.parametrize("format_name", FORMATS)

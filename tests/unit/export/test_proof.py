@@ -10,7 +10,7 @@ import pytest
 
 from tests.networks import random_clips, random_network
 from workers.engine.errors import EngineError
-from workers.export.forms import TFLITE
+from workers.export.forms import QUANTISED, TFLITE
 from workers.export.proof import Evidence, prove
 
 
@@ -34,6 +34,22 @@ def test_a_form_that_differs_is_refused_with_its_reason(tmp_path: Path, error: f
         prove(form, tmp_path, trained, replace(evidence, audio=evidence.audio[:30]))
     assert refused.value.code == "export-differs"
     assert "differ by" in refused.value.reason
+
+
+@pytest.mark.parametrize(("wrong", "is_let_through"), [(0, True), (1, True), (2, False)])
+def test_a_quantised_form_may_differ_in_a_label_of_a_hundred_or_one_clip(
+    tmp_path: Path, wrong: int, is_let_through: bool
+) -> None:
+    trained = random_network("kws-small")
+    evidence = Evidence.gather(trained, random_clips(tmp_path))
+    logits = evidence.logits + 0.1
+    logits[:wrong] *= -1
+    form = replace(TFLITE, load=lambda _: lambda audio: logits[: len(audio)], bound=QUANTISED)
+    if is_let_through:
+        assert prove(form, tmp_path, trained, evidence).agreement == 1 - wrong / 30
+    else:
+        with pytest.raises(EngineError, match="agrees on 93"):
+            prove(form, tmp_path, trained, evidence)
 
 
 def test_at_most_500_clips_are_taken_evenly(tmp_path: Path) -> None:

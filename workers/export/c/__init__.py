@@ -1,0 +1,1 @@
+"""The C library: portable C99 that computes a trained network, from audio to detections."""
