@@ -15,7 +15,7 @@ import tensorflow as tf
 from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.network import NETWORKS
 from edgewise.spec.run import AudioPreprocessing
-from workers.bench.accuracy import RECORDINGS, parameters_of
+from workers.bench.accuracy import parameters_of
 from workers.bench.features import speech_like
 from workers.bench.figures import Figure
 from workers.bench.measure import Timing, alternate, times_as_fast
@@ -34,7 +34,7 @@ POINT = OperatingPoint(threshold=0.5, smoothing_ms=500)
 SECONDS = 10
 ROUNDS = 15
 EMULATED_SECONDS = 2
-DS_CNN = RECORDINGS / "mlperf_tiny" / "kws_ref_model.tflite"
+DS_CNN = ARCHIVES / "mlperf_tiny" / "kws_ref_model.tflite"
 
 Audio = npt.NDArray[np.float32]
 
