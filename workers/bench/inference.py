@@ -20,6 +20,7 @@ from workers.bench.features import speech_like
 from workers.bench.figures import Figure
 from workers.bench.measure import Timing, alternate, times_as_fast
 from workers.bench.peers import client_features
+from workers.bench.tasks import ARCHIVES
 from workers.engine import networks
 from workers.engine.weights import TrainedNetwork
 from workers.export import tflite
