@@ -95,7 +95,7 @@ def test_a_following_run_starts_where_the_first_one_ended(place: Installation, o
     ("make", "reason"),
     [
         (lambda folder: folder / "words.tar.gz", "no archive that Edgewise can read"),
-        (lambda folder: folder, "no recorded words"),
+        (lambda folder: folder, "Nothing in this data could be used: words.tar.gz: This is an archive"),
     ],
 )
 def test_an_import_that_fails_says_why(

@@ -146,7 +146,9 @@ class _Intake:
             raise _unsupported(kind)
         elif kind in ARCHIVES:
             raise UnusableFile(
-                "nested-archive", "This is an archive in the archive.", "Unpack it, and pack the folders of words once."
+                "nested-archive",
+                "This is an archive within the data.",
+                "Unpack it, and pack the folders of words once.",
             )
 
     def _read_list(self, file: Member, split: str) -> None:
@@ -268,13 +270,10 @@ def _require_words(found: Ingested) -> None:
     if any(not clip.noise for clip in found.clips):
         return
     if found.problems:
-        first = found.problems[0]
-        raise EngineError(
-            "no-usable-clips",
-            f"None of the recordings could be used: {len(found.problems):,} problems, the first in {first.name}: "
-            f"{first.reason}",
-            first.remedy,
-        )
+        first, count = found.problems[0], len(found.problems)
+        which = f"{count:,} problems, the first in {first.name}" if count > 1 else first.name
+        reason = f"Nothing in this data could be used: {which}: {first.reason}"
+        raise EngineError("no-usable-clips", reason, first.remedy)
     raise EngineError(
         "no-words",
         "There are no recorded words in this data.",
