@@ -147,7 +147,7 @@ class _Intake:
         elif kind in ARCHIVES:
             raise UnusableFile(
                 "nested-archive",
-                "This is an archive within the data.",
+                "This is an archive in the data.",
                 "Unpack it, and pack the folders of words once.",
             )
 
