@@ -15,12 +15,13 @@ import pytest
 from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.network import NETWORKS
 from edgewise.spec.run import RunParameters
-from tests.networks import CLIP_SAMPLES, LABELS, random_clips, random_network, spoken_clips
+from tests.networks import CLIP_SAMPLES, LABELS, random_audio, random_clips, random_network, spoken_clips
 from workers.engine.data import Clips, TrainingData
 from workers.engine.training import train
 from workers.engine.weights import TrainedNetwork
 from workers.export.artifact import Origin
 from workers.export.build import build
+from workers.export.forms import Wishes
 
 PROBE = Path(__file__).parent / "probe.py"
 ORIGIN = Origin("1.2.3", "run-id", "dataset-id", 3, "ab" * 32, 7, "Noise of a generator, free of rights.")
@@ -70,7 +71,8 @@ def unpack(client_python: str, tmp_path_factory: pytest.TempPathFactory) -> Call
 
     def unpack(trained: TrainedNetwork, test: Clips, format_name: str = "binary") -> Unpacked:
         folder = tmp_path_factory.mktemp("artifact")
-        built = build(format_name, trained, test, OperatingPoint(), ORIGIN, folder / "artifact.zip", lambda *_: None)
+        wishes = Wishes({}, OperatingPoint(), random_audio(4, 8000))
+        built = build(format_name, wishes, trained, test, ORIGIN, folder / "artifact.zip", lambda *_: None)
         with zipfile.ZipFile(built.path) as archive:
             archive.extractall(folder)
         return Unpacked(folder, trained, test, client_python)
