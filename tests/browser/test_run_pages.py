@@ -107,7 +107,7 @@ def test_renaming_from_the_list_leaves_the_list_open(page: Page, world: World, s
     page.goto("/runs/")
     page.get_by_role("button", name="More for Run to be cancelled").click()
     page.get_by_role("link", name="Rename …").click()
-    page.get_by_label("Name").fill("Run to be stopped")
+    page.get_by_label("Name", exact=True).fill("Run to be stopped")
     page.get_by_role("button", name="Rename").click()
     expect(page.get_by_role("row", name="Run to be stopped")).to_be_visible()
     assert page.url.endswith("/runs/")
@@ -118,7 +118,7 @@ def test_charts_without_points_have_axes_that_make_sense(page: Page, world: Worl
     page.goto(world.pages["progress before the first step"])
     chart = page.locator("#curves")
     chart.locator(".main-svg").first.wait_for()
-    ticks = chart.locator(".ytick text, .y2tick text").all_inner_texts()
+    ticks = chart.locator(".ytick text, .y2tick text").all_text_contents()
     assert (ticks[0], ticks[-1]) == ("0%", "100%")
     assert chart.locator(".xtick text").last.text_content() == "1000"
 
