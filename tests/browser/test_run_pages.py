@@ -107,7 +107,7 @@ def test_renaming_from_the_list_leaves_the_list_open(page: Page, world: World, s
     page.goto("/runs/")
     page.get_by_role("button", name="More for Run to be cancelled").click()
     page.get_by_role("link", name="Rename …").click()
-    page.get_by_role("dialog").get_by_role("textbox", name="Name").fill("Run to be stopped")
+    page.get_by_label("Name", exact=True).fill("Run to be stopped")
     page.get_by_role("button", name="Rename").click()
     expect(page.get_by_role("row", name="Run to be stopped")).to_be_visible()
     assert page.url.endswith("/runs/")
