@@ -127,7 +127,7 @@ def test_a_dataset_without_keywords_is_refused_in_its_dialog(new_dataset: Page) 
 def test_deleting_asks_once_and_names_what_stands_in_the_way(page: Page, world: World, sign_in: SignIn) -> None:
     sign_in(page, world.reader)
     page.get_by_role("button", name="More for Timer words").click()
-    page.get_by_role("link", name="Delete …").click()
+    page.locator(".menu:popover-open").get_by_role("link", name="Delete …").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Delete").click()
     expect(dialog.get_by_role("alert")).to_contain_text("Run that is")

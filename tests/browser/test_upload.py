@@ -74,6 +74,7 @@ def large(tmp_path: Path) -> Iterator[Path]:
 
 def open_dialog(page: Page) -> Locator:
     page.get_by_role("link", name="Upload new data").first.click()
+    page.locator("archive-picker[data-ready]").wait_for()
     return page.get_by_role("dialog")
 
 

@@ -7,9 +7,14 @@ import "./job.js";
 import "./forms.js";
 import "./keywords.js";
 import "./tables.js";
-import "./upload-box.js";
-import "./upload-form.js";
 import { follow } from "./events.js";
+
+// A tenth of all scripts: they come with the dialog, or where an upload is under way.
+const uploads = () => Promise.all([import("./upload-box.js"), import("./upload-form.js")]);
+const comeWithDialog = () => document.querySelector("archive-picker") && uploads();
+if (localStorage.getItem("uploading")) uploads();
+comeWithDialog();
+document.addEventListener("htmx:load", comeWithDialog);
 
 const address = document.body.dataset.events;
 if (address) follow(address);

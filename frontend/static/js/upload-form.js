@@ -18,6 +18,9 @@ class ArchivePicker extends HTMLElement {
     on("dragover", (event) => this.hover(event, true));
     on("dragleave", (event) => this.hover(event, place.contains(event.relatedTarget)));
     on("drop", (event) => this.drop(event));
+    // Whoever was quicker than this module.
+    const early = [...this.querySelectorAll("input")].find((input) => input.files.length);
+    if (early) this.take(Selection.ofInput(early));
   }
 
   disconnectedCallback() {

@@ -36,11 +36,16 @@ export const recordOf = (id) => run("readonly", [RECORDS], (all) => all.get(id))
 
 export const archiveOf = (id) => run("readonly", [ARCHIVES], (archives) => archives.get(id));
 
-export const remember = (record) => run("readwrite", [RECORDS], (all) => all.put(record));
+export function remember(record) {
+  // Says to the next page, before it has loaded what reads the database, that there is something in it.
+  localStorage.setItem("uploading", "yes");
+  return run("readwrite", [RECORDS], (all) => all.put(record));
+}
 
 export const keep = (id, archive) => run("readwrite", [ARCHIVES], (archives) => archives.put(archive, id));
 
 export async function forget(id) {
   await run("readwrite", [RECORDS], (all) => all.delete(id));
   await run("readwrite", [ARCHIVES], (archives) => archives.delete(id));
+  if (!(await records()).length) localStorage.removeItem("uploading");
 }
