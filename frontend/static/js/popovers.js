@@ -4,6 +4,8 @@
 const GAP = 4;
 const EDGE = 8;
 
+const buttonOf = (menu) => document.querySelector(`[popovertarget="${menu.id}"]`);
+
 function place(popover, anchor, alignEnd) {
   const box = anchor.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = popover;
@@ -17,7 +19,7 @@ function place(popover, anchor, alignEnd) {
 document.addEventListener("toggle", (event) => {
   const menu = event.target;
   if (!menu.matches?.(".menu[popover]") || event.newState !== "open") return;
-  place(menu, document.querySelector(`[popovertarget="${menu.id}"]`), true);
+  place(menu, buttonOf(menu), true);
   menu.querySelector("a, button")?.focus();
 }, true);
 
@@ -30,8 +32,11 @@ document.addEventListener("keydown", (event) => {
   items.at(next % items.length).focus();
 });
 
-// A page that scrolls leaves its menu behind.
-addEventListener("scroll", () => document.querySelector(".menu:popover-open")?.hidePopover(), { passive: true });
+// A page that scrolls takes its menu along.
+addEventListener("scroll", () => {
+  const menu = document.querySelector(".menu:popover-open");
+  if (menu) place(menu, buttonOf(menu), true);
+}, { passive: true });
 
 const tooltip = document.createElement("div");
 tooltip.className = "tooltip";
