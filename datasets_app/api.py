@@ -271,6 +271,7 @@ class DatasetResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMix
 
     serializer_class = DatasetSerializer
     queryset = Dataset.objects.none()
+    rename = staticmethod(services.rename_dataset)
     filterset_fields = ["name", "raw_data"]
 
     def get_queryset(self) -> QuerySet[Dataset]:
@@ -304,10 +305,6 @@ class DatasetResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMix
             parameters=wanted.validated_data["parameters"],
         )
         return Response(DatasetSerializer(dataset).data, status=status.HTTP_201_CREATED)
-
-    def rename(self, row: Dataset, name: str) -> None:
-        """Give a dataset another name."""
-        services.rename_dataset(row, name)
 
     def perform_destroy(self, instance: Dataset) -> None:
         """Delete a dataset that no run needs."""

@@ -59,6 +59,7 @@ class ProjectResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMix
 
     serializer_class = ProjectSerializer
     queryset = Project.objects.none()
+    rename = staticmethod(services.rename_project)
     filterset_fields = ["name"]
 
     def get_queryset(self) -> QuerySet[Project]:
@@ -75,10 +76,6 @@ class ProjectResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMix
             workspace=workspace_of(request), user=user_of(request), name=wanted.validated_data["name"]
         )
         return Response(ProjectSerializer(project).data, status=status.HTTP_201_CREATED)
-
-    def rename(self, row: Project, name: str) -> None:
-        """Give a project another name."""
-        services.rename_project(row, name)
 
     def perform_destroy(self, instance: Project) -> None:
         """Delete a project with its runs."""
@@ -375,6 +372,7 @@ class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, 
 
     serializer_class = RunSerializer
     queryset = Run.objects.none()
+    rename = staticmethod(services.rename_run)
     filterset_class = RunFilter
     filter_backends = (DjangoFilterBackend, OrderingFilter)
     ordering_fields = ("created_at", "queued_at", "name", "state")
@@ -403,10 +401,6 @@ class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, 
             same_data_as=values["same_data_as"] and _own(self.get_queryset(), values["same_data_as"], "run"),
         )
         return Response(RunSerializer(run).data, status=status.HTTP_201_CREATED)
-
-    def rename(self, row: Run, name: str) -> None:
-        """Give a run another name."""
-        services.rename_run(row, name)
 
     def perform_destroy(self, instance: Run) -> None:
         """Delete a run that has ended."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from django.db import transaction
 from django.db.models import Model
@@ -33,9 +34,8 @@ class RenameMixin(mixins.RetrieveModelMixin):
     Its `ETag` stands for what can be edited, so that a run has the same one while it learns (RFC 9110, section 13.1.1).
     """
 
-    def rename(self, row: Any, name: str) -> None:
-        """Give the row another name, by its service."""
-        raise NotImplementedError
+    rename: ClassVar[Callable[[Any, str], None]]
+    """The service that gives a row another name."""
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Return the row, and its ETag."""
@@ -52,7 +52,7 @@ class RenameMixin(mixins.RetrieveModelMixin):
             row = get_object_or_404(rows, pk=pk)
             if request.headers.get("If-Match", "*") not in ("*", etag(row)):
                 raise Changed(str(row))
-            self.rename(row, wanted.validated_data["name"])
+            type(self).rename(row, wanted.validated_data["name"])
         return self._tagged(row)
 
     def _tagged(self, row: Any) -> Response:
