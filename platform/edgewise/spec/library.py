@@ -37,5 +37,5 @@ class LibraryOptions(BaseModel):
             "windows": "Windows x86-64", "wasm": "WebAssembly",
         },
         help="A compiled library beside the sources: static for microcontrollers, shared for computers. It needs the "
-        "extra `targets` where the worker runs.",
+        "extra “targets” where the worker runs.",
     )  # fmt: skip
