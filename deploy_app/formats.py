@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 from edgewise.spec.fields import declared
-from edgewise.spec.library import C_COMPILERS, LibraryOptions
+from edgewise.spec.library import C_COMPILERS, LibraryOptions, PrecisionOptions
 
 
 class NoOptions(BaseModel):
@@ -51,7 +51,8 @@ FORMATS = {
             "binary",
             "Binary",
             "SavedModel and TFLite side by side, for a computer with CPU or GPU: whichever runner your program or "
-            "notebook names, it runs.",
+            "notebook names, it runs. Precision is that of TFLite; SavedModel always computes in floats.",
+            PrecisionOptions,
         ),
         Format(
             "savedmodel",
@@ -64,6 +65,7 @@ FORMATS = {
             "TFLite",
             "For streams, and TFLiteRunner of nengo-edge: a feature extractor and a network that take audio as it "
             "comes and keep their state in between.",
+            PrecisionOptions,
         ),
         Format(
             "c",
