@@ -68,6 +68,12 @@ FORMATS = {
             PrecisionOptions,
         ),
         Format(
+            "onnx",
+            "ONNX",
+            "For ONNX Runtime and everything else that reads ONNX: a file for whole clips of audio, and two for "
+            "streams: one gives features, and one takes them frame by frame.",
+        ),
+        Format(
             "c",
             "C library",
             "For microcontrollers and every other device: portable C99 without dependencies, from audio to detected "

@@ -15,13 +15,14 @@ import pytest
 from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.network import NETWORKS
 from edgewise.spec.run import RunParameters
-from tests.networks import CLIP_SAMPLES, LABELS, random_audio, random_clips, random_network, spoken_clips
+from tests.networks import CLIP_SAMPLES, LABELS, random_clips, random_network, spoken_clips
 from workers.engine.data import Clips, TrainingData
 from workers.engine.training import train
 from workers.engine.weights import TrainedNetwork
 from workers.export.artifact import Origin
 from workers.export.build import build
-from workers.export.forms import Wishes
+from workers.export.forms import CALIBRATION_CLIPS, Wishes
+from workers.export.proof import sample
 
 PROBE = Path(__file__).parent / "probe.py"
 ORIGIN = Origin("1.2.3", "run-id", "dataset-id", 3, "ab" * 32, 7, "Noise of a generator, free of rights.")
@@ -69,9 +70,12 @@ def run_as_client(folder: Path, *command: str) -> str:
 def unpack(client_python: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Unpacked]:
     """Build an artifact and unpack it."""
 
-    def unpack(trained: TrainedNetwork, test: Clips, format_name: str = "binary") -> Unpacked:
+    def unpack(
+        trained: TrainedNetwork, test: Clips, format_name: str = "binary", precision: str = "float32"
+    ) -> Unpacked:
         folder = tmp_path_factory.mktemp("artifact")
-        wishes = Wishes({}, OperatingPoint(), random_audio(4, 8000))
+        calibration = sample(test, trained.clip_samples, CALIBRATION_CLIPS)
+        wishes = Wishes({"precision": precision}, OperatingPoint(), calibration)
         built = build(format_name, wishes, trained, test, ORIGIN, folder / "artifact.zip", lambda *_: None)
         with zipfile.ZipFile(built.path) as archive:
             archive.extractall(folder)

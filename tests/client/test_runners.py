@@ -58,6 +58,20 @@ def test_try_it_passes_for_a_format_with_one_form(
     unpack(small.trained, small.test, format_name).run("try_it.py")
 
 
+def test_int8_gets_the_labels_of_the_trained_network_from_the_client(
+    unpack: Callable[..., Unpacked], artifact: Unpacked
+) -> None:
+    clips = artifact.test
+    int8 = unpack(artifact.trained, clips, "tflite", "int8")
+    begin = starts(clips, CLIP_SAMPLES)
+    audio = np.stack([clips.around(row, int(begin[row]), CLIP_SAMPLES) for row in range(len(clips))])[:32]
+    expected = infer(artifact.trained, clips)[:32]
+    whole, chunks = int8.ask({"tflite": audio, "tflite:3200,6400": audio}).values()
+    assert (whole.argmax(axis=1) != expected.argmax(axis=1)).sum() <= 1
+    assert np.array_equal(whole, chunks)
+    int8.run("try_it.py")
+
+
 def test_other_features_and_rates_run_too(unpack: Callable[..., Unpacked], small: Unpacked) -> None:
     trained = random_network(
         "kws-small", sample_rate=8000, mel_upper_edge_hertz=3800, window_size_ms=30, window_stride_ms=10,

@@ -88,7 +88,7 @@ def test_the_demo_prints_its_results_as_one_object(installation: Installation, a
     assert results["steps"] == 60
     assert results["test_accuracy"] > 0.5
     assert installation.call("GET", f"/runs/{results['run']}/results")["accuracy"] == results["test_accuracy"]
-    assert list(results["artifacts"]) == ["binary", "savedmodel", "tflite", "c"]
+    assert list(results["artifacts"]) == ["binary", "savedmodel", "tflite", "onnx", "c"]
     for path in map(Path, results["artifacts"].values()):
         assert path.is_absolute()
         assert zipfile.ZipFile(path).testzip() is None

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from edgewise.spec.detection import OperatingPoint
 from workers.engine.weights import TrainedNetwork
-from workers.export import savedmodel, tflite
+from workers.export import onnx, savedmodel, tflite
 from workers.export.c import package
 from workers.export.c.package import Library
 
@@ -77,9 +77,12 @@ class Format:
 
 SAVED_MODEL = Form("SavedModel", savedmodel.write, savedmodel.load)
 TFLITE = Form("TFLite", tflite.write, tflite.load)
+ONNX_CLIP = Form("ONNX, whole clips", onnx.write_clip, onnx.load_clip)
+ONNX_STREAM = Form("ONNX, frame by frame", onnx.write_stream, onnx.load_stream)
 PYTHON_RUNNER = Form("Python runner", package.write_runner, package.load_runner)
 
-WITH_CLIENT = Path(__file__).parent / "files" / "try_it.py"
+FILES = Path(__file__).parent / "files"
+WITH_CLIENT = FILES / "try_it.py"
 
 
 def tflite_form(wishes: Wishes) -> Form:
@@ -101,5 +104,6 @@ FORMATS: dict[str, Format] = {
     "binary": Format(lambda wishes: (SAVED_MODEL, tflite_form(wishes)), WITH_CLIENT),
     "savedmodel": Format(lambda wishes: (SAVED_MODEL,), WITH_CLIENT),
     "tflite": Format(lambda wishes: (tflite_form(wishes),), WITH_CLIENT),
+    "onnx": Format(lambda wishes: (ONNX_CLIP, ONNX_STREAM), FILES / "onnx" / "try_it.py"),
     "c": Format(lambda wishes: (c_library(wishes), PYTHON_RUNNER), package.FILES / "try_it.py"),
 }

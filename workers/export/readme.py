@@ -20,7 +20,7 @@ def readme(
     """Say how to run the artifact, what it hears, how well, and under which licences."""
     sections = (
         _head(trained, origin),
-        _library_usage(trained) if proofs[0].form.startswith("C library") else _client_usage(trained, proofs),
+        _usage(trained, proofs),
         _scores(trained, point),
         _accuracy(trained, evidence, proofs),
         _licences(trained, origin),
@@ -37,6 +37,43 @@ Network {trained.spec.title}, trained with Edgewise {origin.version}, seed {orig
 - run {origin.run}
 - dataset {origin.dataset}, revision {origin.revision}
 - weights SHA-256 {origin.weights_sha256}
+"""
+
+
+def _usage(trained: TrainedNetwork, proofs: Sequence[Proof]) -> str:
+    if proofs[0].form.startswith("C library"):
+        return _library_usage(trained)
+    if proofs[0].form.startswith("ONNX"):
+        return _onnx_usage(trained)
+    return _client_usage(trained, tuple(proofs))
+
+
+def _onnx_usage(trained: TrainedNetwork) -> str:
+    window, stride = trained.preprocessing.window_samples, trained.preprocessing.stride_samples
+    return f"""\
+## Run it
+
+In this folder, with any mono recording at {trained.preprocessing.sample_rate:,} Hz:
+
+```sh
+pip install onnxruntime soundfile
+python try_it.py
+```
+
+```python
+import onnxruntime, soundfile
+labels = open("labels.txt", encoding="utf-8").read().splitlines()
+audio, rate = soundfile.read("recording.wav", dtype="float32")
+(logits,) = onnxruntime.InferenceSession("clip.onnx").run(["logits"], {{"audio": audio[None]}})
+print(labels[logits.argmax()])
+```
+
+`clip.onnx` takes whole clips (clips, samples). For streams, `features.onnx` makes the features of all whole windows in
+a piece of audio. Windows have {window} samples and begin {stride} samples apart, so keep what follows the first {stride}
+samples of the last window, and put it before the next piece. `step.onnx` takes the features of one frame and the
+states, which are zero at the start, and gives the logits and the next states in the same order; `try_it.py` shows it.
+The batch may have any size. `try_it.py` compares both ways with `golden.npz`: ten test clips with the features and
+scores that the trained network gives them.
 """
 
 

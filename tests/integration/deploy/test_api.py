@@ -27,7 +27,7 @@ def built(run: Run, script: APIClient, build: Build) -> Artifact:
 
 def test_formats_are_listed(script: APIClient) -> None:
     rows = script.get("/api/v1/formats").json()
-    assert [row["name"] for row in rows] == ["binary", "savedmodel", "tflite", "c"]
+    assert [row["name"] for row in rows] == ["binary", "savedmodel", "tflite", "onnx", "c"]
     assert all(row["title"] and row["description"] for row in rows)
     assert {row["name"]: [option["name"] for option in row["options"]] for row in rows if row["options"]} == {
         "c": ["precision", "target"]

@@ -33,8 +33,10 @@ C_LIBRARY = {
     "CMakeLists.txt", "library.properties", "examples/SpotKeywords/SpotKeywords.ino", "examples/wav/spot_keywords.c",
     "edgewise_runner.py", "network.npz",
 }  # fmt: skip
-HELD = {"binary": SAVED_MODEL | TFLITE, "savedmodel": SAVED_MODEL, "tflite": TFLITE, "c": C_LIBRARY}
-OPTIONS = {"c": {"precision": "float32", "target": "sources"}}
+ONNX = {"clip.onnx", "features.onnx", "step.onnx"}
+HELD = {"binary": SAVED_MODEL | TFLITE, "savedmodel": SAVED_MODEL, "tflite": TFLITE, "onnx": ONNX, "c": C_LIBRARY}
+
+OPTIONS = {"precision": "float32", "target": "sources"}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 
 
 def made(format_name: str, clips: Clips, folder: Path, name: str = "kws-small") -> Built:
-    wishes = Wishes(OPTIONS.get(format_name, {}), POINT, random_audio(4, 8000))
+    wishes = Wishes(OPTIONS, POINT, random_audio(4, 8000))
     return build(format_name, wishes, random_network(name), clips, ORIGIN, folder / "artifact.zip", lambda *_: None)
 
 

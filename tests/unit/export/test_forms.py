@@ -14,7 +14,7 @@ from workers.engine import networks
 from workers.engine.features import FeatureExtractor
 from workers.engine.weights import TrainedNetwork
 from workers.export import savedmodel, tflite
-from workers.export.forms import SAVED_MODEL, TFLITE, Form
+from workers.export.forms import ONNX_CLIP, ONNX_STREAM, SAVED_MODEL, TFLITE, Form
 
 RECURRENT = NetworkSpec(
     title="recurrent",
@@ -30,7 +30,7 @@ def trained_logits(trained: TrainedNetwork, audio: np.ndarray) -> np.ndarray:
     return model(features).numpy()
 
 
-@pytest.mark.parametrize("form", [SAVED_MODEL, TFLITE], ids=lambda form: form.title)
+@pytest.mark.parametrize("form", [SAVED_MODEL, TFLITE, ONNX_CLIP, ONNX_STREAM], ids=lambda form: form.title)
 @pytest.mark.parametrize("network", EVERY_KIND, ids=lambda network: network.title)
 def test_scores_equal_the_trained_networks(tmp_path: Path, form: Form, network: NetworkSpec) -> None:
     trained = random_network(network)
@@ -43,12 +43,11 @@ def test_scores_equal_the_trained_networks(tmp_path: Path, form: Form, network: 
         assert np.abs(run(audio) - expected).max() < 1e-4
 
 
-def test_both_forms_take_audio_shorter_than_a_window(tmp_path: Path) -> None:
+def test_every_form_takes_audio_shorter_than_a_window(tmp_path: Path) -> None:
     trained, audio = random_network("kws-small"), random_audio(2, 500)
-    savedmodel.write(tmp_path, trained)
-    tflite.write(tmp_path, trained)
     expected = trained_logits(trained, np.concatenate([np.zeros((2, 140), np.float32), audio], axis=1))
-    for form in (SAVED_MODEL, TFLITE):
+    for form in (SAVED_MODEL, TFLITE, ONNX_CLIP, ONNX_STREAM):
+        form.write(tmp_path, trained)
         assert np.abs(form.load(tmp_path)(audio) - expected).max() < 1e-4
 
 
