@@ -1,0 +1,17 @@
+"""The one address of the interface."""
+
+from __future__ import annotations
+
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+
+from runs_app.graphql.schema import schema
+from runs_app.graphql.views import BearerGraphQLView
+
+urlpatterns = [
+    path(
+        "",
+        csrf_exempt(BearerGraphQLView.as_view(schema=schema, graphql_ide=None, allow_queries_via_get=False)),
+        name="graphql",
+    ),
+]
