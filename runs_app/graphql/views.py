@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
+from cross_web import HTTPException
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import AuthenticationFailed
@@ -55,7 +56,17 @@ class BearerGraphQLView(GraphQLView[Caller, None]):
         if int(request.headers.get("Content-Length") or 0) > MOST_BYTES:
             return _refusal(f"The request is too large: {MOST_BYTES:,} bytes are taken. Send less at once.", 413)
         self.caller = Caller(*found)
-        return super().dispatch(request, *args, **kwargs)
+        try:
+            return self.run(request=request)
+        except HTTPException as refused:
+            return _refusal(refused.reason, refused.status_code)
+
+    def parse_json(self, data: str | bytes) -> Any:
+        """Read the body, also where it is nested deeper than Python's reader goes."""
+        try:
+            return super().parse_json(data)
+        except RecursionError as error:
+            raise HTTPException(400, "The request is nested too deeply to be read.") from error
 
     def get_context(self, request: HttpRequest, response: HttpResponse) -> Caller:
         """Tell resolvers who asks."""
