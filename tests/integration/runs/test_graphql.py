@@ -125,6 +125,18 @@ def test_many_rows_cost_no_more_queries(program: Script, alice: User, dataset: D
     assert queries() == few
 
 
+def test_older_clients_can_read_the_schema(program: Script) -> None:
+    """They know the places of directives of the GraphQL specification of 2021 alone."""
+    places = program.data("{ __schema { directives { name locations } } }")["__schema"]["directives"]
+    known = {
+        "QUERY", "MUTATION", "SUBSCRIPTION", "FIELD", "FRAGMENT_DEFINITION", "FRAGMENT_SPREAD", "INLINE_FRAGMENT",
+        "VARIABLE_DEFINITION", "SCHEMA", "SCALAR", "OBJECT", "FIELD_DEFINITION", "ARGUMENT_DEFINITION", "INTERFACE",
+        "UNION", "ENUM", "ENUM_VALUE", "INPUT_OBJECT", "INPUT_FIELD_DEFINITION",
+    }  # fmt: skip
+    assert {"skip", "include", "deprecated"} <= {row["name"] for row in places}
+    assert {place for row in places for place in row["locations"]} <= known
+
+
 # --- a run ------------------------------------------------------------------------------------------------------------
 
 
