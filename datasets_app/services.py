@@ -182,8 +182,8 @@ def delete_raw_data(raw_data: RawData) -> None:
     with transaction.atomic():
         # Locked, so that nobody makes a dataset of it meanwhile.
         raw_data = RawData.objects.select_for_update(of=("self",)).select_related("import_job").get(pk=raw_data.pk)
-        needed_by = [f"dataset “{name}”" for name in _first_names(raw_data.datasets)]
-        needed_by += [f"dataset “{name}”, which uses its noise" for name in _first_names(raw_data.noise_of)]
+        needed_by = [*_first_datasets(raw_data, raw_data.datasets)]
+        needed_by += [f"{dataset}, which uses its noise" for dataset in _first_datasets(raw_data, raw_data.noise_of)]
         _refuse_while_needed(raw_data.name, needed_by)
         job = raw_data.import_job
         if job.active:
@@ -308,6 +308,13 @@ def delete_dataset(dataset: Dataset) -> None:
         # Named through the relation: the runs' app stands above this one.
         _refuse_while_needed(dataset.name, [f"run “{name}”" for name in _first_names(dataset.runs)])
         dataset.delete()
+
+
+def _first_datasets(raw_data: RawData, rows: Any) -> Iterator[str]:
+    """Name datasets, with their owner where the raw data's own owner does not see them."""
+    for dataset in rows.select_related("workspace").order_by("-id")[:MOST_LISTED]:
+        elsewhere = dataset.workspace_id != raw_data.workspace_id
+        yield f"dataset “{dataset.name}”" + (f" of {dataset.workspace}" if elsewhere else "")
 
 
 def _first_names(rows: Any) -> list[str]:

@@ -147,6 +147,21 @@ def test_noise_that_is_shared_with_everyone(create: Any, street: RawData, bob: U
     assert create(noise=str(street.pk)).noise_source == street
 
 
+def test_who_deletes_shared_data_is_told_whose_datasets_need_it(raw_data: RawData, bob: User) -> None:
+    RawData.objects.update(shared=True)
+    raw_data.refresh_from_db()
+    services.create_dataset(
+        workspace=give_personal_workspace(bob),
+        user=bob,
+        raw_data=raw_data,
+        name="Mine",
+        parameters={"keywords": ["up"]},
+    )
+    with pytest.raises(Conflict) as caught:
+        services.delete_raw_data(raw_data)
+    assert caught.value.needed_by == [f"dataset “Mine” of {give_personal_workspace(bob).name}"]
+
+
 def test_a_split_by_speaker_needs_speakers(create: Any) -> None:
     assert "no speakers" in refused(create, split="speaker")["split"]
 
