@@ -41,6 +41,7 @@ from edgewise.spec.synthesis import SynthesisParameters
 
 SPEECH_COMMANDS = "SpeechCommands v2"
 FEW_CLIPS = 50
+WORDS_NAMED = 8
 UNEVEN = 3
 """Times as many clips as another keyword has, from which on a keyword is favoured."""
 LONGEST_NAME = 100
@@ -401,7 +402,7 @@ def _validated(data: DataRevision, parameters: Mapping[str, Any]) -> DatasetPara
     labels = data.label_counts()
     unknown = [word for word in chosen.keywords if word not in labels]
     if unknown:
-        raise Invalid({"keywords": " ".join(_not_there(raw_data, labels, word) for word in unknown)})
+        raise Invalid({"keywords": _not_there(raw_data, labels, unknown)})
     if chosen.split == "speaker" and (known := len(recipe.speakers(raw_data))) < FEWEST_SPEAKERS:
         raise Invalid(
             {
@@ -439,11 +440,23 @@ def _noise_source(workspace: Workspace, chosen: DatasetParameters) -> RawData | 
     return source
 
 
-def _not_there(raw_data: RawData, labels: Iterable[str], word: str) -> str:
+def _not_there(raw_data: RawData, labels: Iterable[str], words: Iterable[str]) -> str:
+    """Say which words are missing, and name words that are like them, or else some that there are."""
     by_letters = {label.casefold(): label for label in labels}
-    near = [by_letters[match] for match in difflib.get_close_matches(word.casefold(), by_letters, n=3)]
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    return f"“{word}” is not in “{raw_data.name}”.{hint}"
+    sentences, guessed = [], True
+    for word in words:
+        near = [by_letters[match] for match in difflib.get_close_matches(word.casefold(), by_letters, n=3)]
+        guessed &= bool(near)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        sentences.append(f"“{word}” is not in “{raw_data.name}”.{hint}")
+    if not guessed:
+        sentences.append(f"Its words are {_first(sorted(by_letters.values()))}." if by_letters else "It has no words.")
+    return " ".join(sentences)
+
+
+def _first(words: list[str]) -> str:
+    more = len(words) - WORDS_NAMED
+    return ", ".join(words[:WORDS_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 # --- names ------------------------------------------------------------------------------------------------------------

@@ -82,6 +82,11 @@ def test_a_keyword_that_is_not_there_names_near_ones(create: Any, wrong: str, ne
     assert near in message
 
 
+def test_a_keyword_like_none_that_is_there_names_some(create: Any) -> None:
+    message = refused(create, keywords=["xylophone"])["keywords"]
+    assert message == "“xylophone” is not in “Rows”. Its words are down, lost, rare, right, up."
+
+
 @pytest.mark.parametrize(
     ("parameters", "field"),
     [
