@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from enum import Enum
 from typing import Annotated, Any
 
@@ -277,19 +278,18 @@ def _parameters(updates: RunInput) -> dict[str, Any]:
     return {HYPERPARAMS[name]: value for name, value in given.items()} | network
 
 
-def _let_older_clients_read(directives: Iterable[GraphQLDirective]) -> tuple[GraphQLDirective, ...]:
+def _let_older_clients_read(directives: Iterable[GraphQLDirective]) -> Iterator[GraphQLDirective]:
     """Leave out the one place of directives that graphql-core knows since 3.3.
 
     Clients with an earlier one (gql 3.5, of the time of the original) refuse a schema that names it. Nothing stands
     there: it is the definitions of directives, which this schema has none of.
     """
-    return tuple(
-        GraphQLDirective(**{
-            **directive.to_kwargs(),
-            "locations": [place for place in directive.locations if place is not DirectiveLocation.DIRECTIVE_DEFINITION],
-        })
-        for directive in directives
-    )  # fmt: skip
+    for directive in directives:
+        readable = copy(directive)
+        readable.locations = tuple(
+            place for place in directive.locations if place is not DirectiveLocation.DIRECTIVE_DEFINITION
+        )
+        yield readable
 
 
 schema = strawberry.Schema(
@@ -303,4 +303,4 @@ schema = strawberry.Schema(
         lambda: MaxAliasesLimiter(max_alias_count=10),
     ],
 )
-schema._schema.directives = _let_older_clients_read(schema._schema.directives)
+schema._schema.directives = tuple(_let_older_clients_read(schema._schema.directives))

@@ -62,11 +62,14 @@ class BearerGraphQLView(GraphQLView[Caller, None]):
             return _refusal(refused.reason, refused.status_code)
 
     def parse_json(self, data: str | bytes) -> Any:
-        """Read the body, also where it is nested deeper than Python's reader goes."""
+        """Read the body: one object, nested no deeper than Python's reader goes."""
         try:
-            return super().parse_json(data)
+            body = super().parse_json(data)
         except RecursionError as error:
             raise HTTPException(400, "The request is nested too deeply to be read.") from error
+        if not isinstance(body, dict):
+            raise HTTPException(400, 'The request must be an object: {"query": "…", "variables": {}}.')
+        return body
 
     def get_context(self, request: HttpRequest, response: HttpResponse) -> Caller:
         """Tell resolvers who asks."""
