@@ -15,7 +15,7 @@ from workers.bench.tasks import TASKS
 
 SPEED = ("features", "ingest", "training", "inference")
 DEFAULT_CLIPS = {"ingest": 3_000, "explorer": 100_000}
-BENCHES = (*SPEED, "explorer", "accuracy", "quality")
+BENCHES = (*SPEED, "explorer", "accuracy", "agreement", "quality")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,6 +39,8 @@ def _measure(bench: str, options: argparse.Namespace) -> list[Figure]:
         return in_own_process(
             "accuracy", "measure", options.task, options.network, options.seeds, options.steps, threads=options.threads
         )
+    if bench == "agreement":
+        return in_own_process("agreement", "measure", options.task[0], options.network, options.steps)
     if bench == "quality":
         return in_own_process("quality", "measure", options.seeds, threads=1)
     if bench in DEFAULT_CLIPS:
@@ -56,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     defaults = ", ".join(f"{clips:,} of {bench}" for bench, clips in DEFAULT_CLIPS.items())
     parser.add_argument("--clips", type=int, metavar="N", help=f"of ingest and explorer (default: {defaults})")
-    accuracy = parser.add_argument_group("accuracy")
+    accuracy = parser.add_argument_group("accuracy, agreement")
     accuracy.add_argument(
         "--task", nargs="+", choices=list(TASKS), default=["digits"], metavar="TASK", help=f"of {', '.join(TASKS)}"
     )

@@ -69,10 +69,10 @@ print(labels[logits.argmax()])
 ```
 
 `clip.onnx` takes whole clips (clips, samples). For streams, `features.onnx` makes the features of all whole windows in
-a piece of audio. Windows have {window} samples and begin {stride} samples apart, so keep what follows the first {stride}
-samples of the last window, and put it before the next piece. `step.onnx` takes the features of one frame and the
-states, which are zero at the start, and gives the logits and the next states in the same order; `try_it.py` shows it.
-The batch may have any size. `try_it.py` compares both ways with `golden.npz`: ten test clips with the features and
+a piece of audio. Windows have {window} samples and begin {stride} samples apart, so keep what follows the first
+{stride} samples of the last window, and put it before the next piece. `step.onnx` takes the features of one frame and
+the states, which are zero at the start, and gives the logits and the next states in the same order; `try_it.py` shows
+it. The batch may have any size. `try_it.py` compares both ways with `golden.npz`: ten test clips with the features and
 scores that the trained network gives them.
 """
 
