@@ -272,8 +272,8 @@ def _activated(nodes: Nodes, activation: str, values: str) -> str:
         return values
     if activation == "swish":
         return nodes.add("Mul", [values, nodes.add("Sigmoid", [values])])
-    attributes = {"axis": -1} if activation == "softmax" else {}
-    return nodes.add(activation.capitalize(), [values], **attributes)
+    # Softmax goes along the last axis, as its default is.
+    return nodes.add(activation.capitalize(), [values])
 
 
 def _next_phase(nodes: Nodes, phase: str, period: int) -> str:

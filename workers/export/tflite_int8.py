@@ -11,7 +11,7 @@ multiplied by the factors, and what reads the memory is divided by them (cross-l
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -221,7 +221,9 @@ def _stages(graph: Graph, network: FoldedNetwork, normal: FloatArray, first_stat
         for size in folded.state_sizes:
             before.append(graph.input(f"state_{state}", (size,), scale))
             state += 1
-        yield Stage(folded, signals, scale, gains, tuple(before))
+        # Coefficients take most of the room, and their ranges are known now.
+        kept = replace(signals, memory=None, read=signals.hidden if folded.filters is None else signals.read)
+        yield Stage(folded, kept, scale, gains, tuple(before))
         inputs = signals.output
 
 
