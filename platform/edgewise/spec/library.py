@@ -1,4 +1,4 @@
-"""What can be chosen of a C library, and what building one needs."""
+"""What can be chosen of what devices run, and what building it needs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ C_COMPILERS = ("cc", "gcc", "clang")
 """One of them must be installed where the worker runs: no library is handed out that was not compiled and run."""
 
 
-class LibraryOptions(BaseModel):
-    """What can be chosen of a C library."""
+class PrecisionOptions(BaseModel):
+    """What can be chosen of everything that computes in float32 or in integers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -21,9 +21,14 @@ class LibraryOptions(BaseModel):
         "float32",
         title="Precision",
         choices={"float32": "float32", "int8": "int8"},
-        help="int8 stores weights in 8 bits and computes the network in integers: for kws-small half of the flash and "
-        "three quarters of the memory. Features are computed in float32 all the same.",
+        help="int8 stores weights in 8 bits and computes the network in integers: smaller, and made for processors "
+        "without a fast float unit. Features are computed in float32 all the same.",
     )
+
+
+class LibraryOptions(PrecisionOptions):
+    """What can be chosen of a C library."""
+
     target: Literal[
         "sources", "cortex-m0plus", "cortex-m4f", "cortex-m7", "cortex-m33", "linux-x86-64", "linux-aarch64",
         "linux-armv7", "macos", "windows", "wasm",

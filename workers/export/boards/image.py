@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workers.engine.errors import EngineError
+from workers.export.c.emulator import QEMU
 from workers.export.c.targets import TARGETS, Target, copy_object, link
 
 SOURCES = Path(__file__).parent / "sources"
@@ -37,6 +38,14 @@ DISCO = Board("STM32F746G Discovery", "stm32f746", TARGETS["cortex-m7"], "nengoe
 NORDIC = Board("nRF52840 DK", "nrf52840", TARGETS["cortex-m4f"], "nengoedge_project.hex", "hex")
 EMULATED = Board("MPS2 AN386", "mps2_an386", TARGETS["cortex-m4f"], "image.bin", "binary")
 """What `qemu-system-arm` calls `mps2-an386`."""
+
+
+def emulator(image: Path) -> tuple[str, ...]:
+    """Return the command that starts `EMULATED` with an image; its serial port is the command's input and output."""
+    return (
+        QEMU, "-M", "mps2-an386", "-display", "none", "-monitor", "none", "-chardev", "stdio,id=port,signal=off",
+        "-serial", "chardev:port", "-device", f"loader,file={image},addr=0",
+    )  # fmt: skip
 
 
 def write_image(board: Board, sources: Path, clip_slices: int, folder: Path) -> None:
