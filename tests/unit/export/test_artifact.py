@@ -20,6 +20,7 @@ from tests.networks import LABELS, random_audio, random_clips, random_network
 from workers.engine.data import Clips
 from workers.export.artifact import Origin
 from workers.export.build import Built, build
+from workers.export.c.targets import has_compiler
 from workers.export.forms import FORMATS, Wishes
 
 ORIGIN = Origin("1.2.3", "run-id", "dataset-id", 3, "ab" * 32, 7, "Noise of a generator, free of rights.")
@@ -33,8 +34,17 @@ C_LIBRARY = {
     "CMakeLists.txt", "library.properties", "examples/SpotKeywords/SpotKeywords.ino", "examples/wav/spot_keywords.c",
     "edgewise_runner.py", "network.npz",
 }  # fmt: skip
-HELD = {"binary": SAVED_MODEL | TFLITE, "savedmodel": SAVED_MODEL, "tflite": TFLITE, "c": C_LIBRARY}
-OPTIONS = {"c": {"precision": "float32", "target": "sources"}}
+HELD = {
+    "binary": ALWAYS | SAVED_MODEL | TFLITE, "savedmodel": ALWAYS | SAVED_MODEL, "tflite": ALWAYS | TFLITE,
+    "c": ALWAYS | C_LIBRARY, "disco": {"parameters.json", "nengoedge_project.bin"},
+    "nordic": {"parameters.json", "nengoedge_project.hex"},
+}  # fmt: skip
+OPTIONS = {
+    "c": {"precision": "float32", "target": "sources"}, "disco": {"precision": "float32"},
+    "nordic": {"precision": "int8"},
+}  # fmt: skip
+BOARDS = ("disco", "nordic")
+NEEDS_ZIG = pytest.mark.skipif(not has_compiler(), reason="the extra `targets` is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +57,13 @@ def made(format_name: str, clips: Clips, folder: Path, name: str = "kws-small") 
     return build(format_name, wishes, random_network(name), clips, ORIGIN, folder / "artifact.zip", lambda *_: None)
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize(
+    "format_name", [pytest.param(name, marks=NEEDS_ZIG if name in BOARDS else ()) for name in FORMATS]
+)
 def test_the_archive_holds_the_format_and_what_belongs_to_it(format_name: str, clips: Clips, tmp_path: Path) -> None:
     with zipfile.ZipFile(made(format_name, clips, tmp_path).path) as archive:
         names = archive.namelist()
-    assert set(names) == ALWAYS | HELD[format_name]
+    assert set(names) == HELD[format_name]
     assert names == sorted(names)
     assert [path.name for path in tmp_path.iterdir()] == ["artifact.zip"]
 

@@ -94,9 +94,7 @@ def test_a_host_that_comes_late_is_heard_though_it_finds_old_invitations(
         assert np.array_equal(host.run(audio), heard_here(sources, tmp_path, audio))
 
 
-def test_the_next_host_is_heard_after_one_that_went_in_the_middle(
-    sources: Path, program: Path, tmp_path: Path
-) -> None:
+def test_the_next_host_is_heard_after_one_that_went_in_the_middle(sources: Path, program: Path, tmp_path: Path) -> None:
     audio = random_audio(1, CLIP_SAMPLES)
     slices, primer = np.array([SLICES]), audio[0, :PRIMER]
     with ExitStack() as stack:

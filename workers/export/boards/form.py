@@ -73,4 +73,3 @@ def cuts_as_the_client(preprocessing: AudioPreprocessing) -> bool:
         primer == preprocessing.window_samples - preprocessing.stride_samples
         and int(rate * 1e-3 * stride_ms) == preprocessing.stride_samples
     )
-
