@@ -1,7 +1,7 @@
 """Images for boards: the C library, the program that serves the client, and a layer for each board, linked by Zig.
 
-`sources/session.c` is the program, `board.h` all that it needs of a board. No layer but that of the emulated board could
-be tested here: nobody has run the others on hardware.
+`sources/session.c` is the program, `board.h` all that it needs of a board. Only the emulated board's layer was
+tested: nobody has run the others on hardware.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@
 /* How often the board asks for a session. */
 #define INVITATION_MS 1000u
 /* Silence that ends what a host says at once. */
-#define QUIET_MS 100u
+#define QUIET_MS 250u
 
 #define FLOAT_BYTES 4u
 #define BURST_BYTES (1u + FLOAT_BYTES)
