@@ -1,6 +1,6 @@
 """The model for the Edge TPU of a Coral Dev Board: TFLite in integers, compiled by Google's `edgetpu_compiler`.
 
-https://coral.ai/docs/edgetpu/models-intro: all tensors in 8-bit integers, with sizes that are known when it is compiled.
+coral.ai/docs/edgetpu/models-intro: all tensors in 8-bit integers, with sizes that are known when it is compiled.
 """
 
 from __future__ import annotations
