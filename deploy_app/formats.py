@@ -80,7 +80,8 @@ FORMATS = {
             "binary",
             "Binary",
             "SavedModel and TFLite side by side, for a computer with CPU or GPU: whichever runner your program or "
-            "notebook names, it runs.",
+            "notebook names, it runs. Precision is that of TFLite; SavedModel always computes in floats.",
+            PrecisionOptions,
         ),
         Format(
             "savedmodel",
@@ -93,6 +94,7 @@ FORMATS = {
             "TFLite",
             "For streams, and TFLiteRunner of nengo-edge: a feature extractor and a network that take audio as it "
             "comes and keep their state in between.",
+            PrecisionOptions,
         ),
         Format(
             "c",

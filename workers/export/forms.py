@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,14 @@ PYTHON_RUNNER = Form("Python runner", package.write_runner, package.load_runner)
 WITH_CLIENT = Path(__file__).parent / "files" / "try_it.py"
 
 
+def tflite_form(wishes: Wishes) -> Form:
+    """TFLite with the precision that was chosen."""
+    if wishes.options["precision"] == "float32":
+        return TFLITE
+    write = partial(tflite.write_int8, calibration=wishes.calibration)
+    return Form("TFLite, int8", write, tflite.load, QUANTISED)
+
+
 def c_library(wishes: Wishes) -> Form:
     """The C library with the precision, target and operating point that were chosen."""
     library = Library(wishes.options["precision"], wishes.options["target"], wishes.point, wishes.calibration)
@@ -108,9 +117,9 @@ def _bound(library: Library) -> Bound:
 
 
 FORMATS: dict[str, Format] = {
-    "binary": Format(lambda wishes: (SAVED_MODEL, TFLITE), WITH_CLIENT),
+    "binary": Format(lambda wishes: (SAVED_MODEL, tflite_form(wishes)), WITH_CLIENT),
     "savedmodel": Format(lambda wishes: (SAVED_MODEL,), WITH_CLIENT),
-    "tflite": Format(lambda wishes: (TFLITE,), WITH_CLIENT),
+    "tflite": Format(lambda wishes: (tflite_form(wishes),), WITH_CLIENT),
     "c": Format(lambda wishes: (c_library(wishes), PYTHON_RUNNER), package.FILES / "try_it.py"),
     "disco": for_board(DISCO),
     "nordic": for_board(NORDIC),

@@ -42,12 +42,15 @@ Network {trained.spec.title}, trained with Edgewise {origin.version}, seed {orig
 
 def _client_usage(trained: TrainedNetwork, proofs: tuple[Proof, ...]) -> str:
     rate, stride = trained.preprocessing.sample_rate, trained.preprocessing.window_stride_ms
-    runner = "TFLiteRunner" if any(proof.form == "TFLite" for proof in proofs) else "SavedModelRunner"
+    runner = "TFLiteRunner" if any(proof.form.startswith("TFLite") for proof in proofs) else "SavedModelRunner"
     streaming = f"""
 `TFLiteRunner` keeps its state between calls, so a stream can be given in chunks of at least {stride:g} ms each.
 Every call returns the scores of the newest audio, and the result does not depend on how the stream is cut. Call
 `reset_state()` before each new stream. A stream whose first chunk is shorter than one window begins with silence.
 """
+    is_int8 = any("int8" in proof.form for proof in proofs)
+    integers = """ The network of TFLite computes in integers of 8 bits, so
+its scores are not the same to the digit, but the labels must be."""
     return f"""\
 ## Run it
 
@@ -63,7 +66,7 @@ python try_it.py
 ```
 {streaming if runner == "TFLiteRunner" else ""}
 `try_it.py` loads the real client and compares what it computes with `golden.npz`: ten test clips with the features and
-scores that the trained network gives them.
+scores that the trained network gives them.{integers if is_int8 else ""}
 """
 
 

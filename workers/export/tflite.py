@@ -15,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from workers.engine.features import FeatureExtractor
 from workers.engine.networks import fold, streaming_step
 from workers.engine.weights import TrainedNetwork
 from workers.export.frontend import FeatureGraph
+from workers.export.tflite_int8 import integer_model
 
 MODEL = "model.tflite"
 FEATURE_EXTRACTOR = "feature_extractor.tflite"
@@ -29,6 +31,16 @@ def write(folder: Path, trained: TrainedNetwork) -> None:
     """Write both files into `folder`."""
     (folder / FEATURE_EXTRACTOR).write_bytes(_feature_extractor(trained))
     (folder / MODEL).write_bytes(_model(trained))
+
+
+def write_int8(folder: Path, trained: TrainedNetwork, calibration: FloatArray) -> None:
+    """Write both files into `folder`, the network in integers, whose ranges come from `calibration` (clips, samples).
+
+    The feature extractor stays in float32: the client takes no other.
+    """
+    (folder / FEATURE_EXTRACTOR).write_bytes(_feature_extractor(trained))
+    features = FeatureExtractor(trained.preprocessing)(calibration)
+    (folder / MODEL).write_bytes(integer_model(fold(trained.spec, trained.arrays), features))
 
 
 def load(folder: Path) -> Callable[[FloatArray], FloatArray]:
@@ -60,12 +72,12 @@ class Interpreter:
         return [details["shape_signature"].tolist() for details in self._inputs]
 
     def __call__(self, *arrays: FloatArray) -> list[FloatArray]:
-        """Compute the outputs."""
+        """Compute the outputs; what a file has in integers goes in and comes out as the numbers they stand for."""
         self._fit([array.shape for array in arrays])
         for details, array in zip(self._inputs, arrays, strict=True):
-            self._interpreter.set_tensor(details["index"], array)
+            self._interpreter.set_tensor(details["index"], _quantised(array, details))
         self._interpreter.invoke()
-        return [self._interpreter.get_tensor(details["index"]) for details in self._outputs]
+        return [_dequantised(self._interpreter.get_tensor(details["index"]), details) for details in self._outputs]
 
     def _fit(self, sizes: list[tuple[int, ...]]) -> None:
         if sizes != self._sizes:
@@ -73,6 +85,20 @@ class Interpreter:
                 self._interpreter.resize_tensor_input(details["index"], size, strict=True)
             self._interpreter.allocate_tensors()
             self._sizes = sizes
+
+
+def _quantised(array: FloatArray, details: dict[str, Any]) -> npt.NDArray[Any]:
+    """Round as the client does: to the nearest integer that the tensor can hold."""
+    step, zero = details["quantization"]
+    if step == 0:
+        return array
+    limits = np.iinfo(details["dtype"])
+    return np.clip(np.round(array / step + zero), limits.min, limits.max).astype(details["dtype"])
+
+
+def _dequantised(array: npt.NDArray[Any], details: dict[str, Any]) -> FloatArray:
+    step, zero = details["quantization"]
+    return array if step == 0 else ((array.astype(np.float32) - zero) * np.float32(step)).astype(np.float32)
 
 
 def _feature_extractor(trained: TrainedNetwork) -> bytes:

@@ -8,16 +8,15 @@ no audio can make them overflow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, softmax
 
 from workers.engine.networks import FoldedNetwork, FoldedStage
 from workers.export.c.network import Array, Filters, Layer, Memory, Network, Stage, joined_kernel
+from workers.export.calibration import Signals, observe
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -27,13 +26,6 @@ LARGEST_SUM = 2**31 - 2**17
 """Of products, with room for rounding."""
 MARGIN = 2.0
 """Range of a signal as a multiple of the largest value that was seen: one of its 15 bits for what was not."""
-ACTIVATIONS: dict[str, Callable[[FloatArray], FloatArray]] = {
-    "linear": lambda values: values,
-    "relu": lambda values: np.maximum(values, 0),
-    "sigmoid": expit,
-    "softmax": lambda values: softmax(values, axis=-1),
-    "swish": lambda values: values * expit(values),
-}
 
 
 @dataclass(frozen=True)
@@ -46,6 +38,12 @@ class Ranges:
     """In its dense layer."""
     output: float
 
+    @classmethod
+    def of(cls, signals: Signals) -> Ranges:
+        """Take the largest magnitudes of a stage's signals."""
+        seen = (signals.read, signals.hidden, signals.output)
+        return cls(*(float(np.abs(values).max()) for values in seen))
+
 
 def int8_network(network: FoldedNetwork, features: FloatArray) -> Network:
     """Quantise a folded network for `edgewise_arithmetic_int8.h`.
@@ -57,8 +55,8 @@ def int8_network(network: FoldedNetwork, features: FloatArray) -> Network:
     signal = features * network.input_scale + network.input_offset
     scale = input_scale = _value_scale(np.abs(signal).max())
     stages = []
-    for stage, ranges in zip(network.stages, _observed(network, signal), strict=True):
-        stages.append(_stage(stage, scale, ranges))
+    for stage, signals in zip(network.stages, observe(network, signal), strict=True):
+        stages.append(_stage(stage, scale, Ranges.of(signals)))
         scale = (stages[-1].projection or stages[-1].layer).output_scale
     return Network(
         precision="int8",
@@ -68,53 +66,6 @@ def int8_network(network: FoldedNetwork, features: FloatArray) -> Network:
         stages=tuple(stages),
         readout=_layer(network.readout_kernel * scale, network.readout_bias),
     )
-
-
-# --- calibration ------------------------------------------------------------------------------------------------------
-
-
-def _observed(network: FoldedNetwork, signal: FloatArray) -> Iterator[Ranges]:
-    """Run the stages one after the other over whole clips, (clips, frames, channels)."""
-    for stage in network.stages:
-        memory = _memories(stage, signal)
-        read = signal if memory is None else memory[:, :: stage.stride]
-        if stage.filters is not None:
-            channels, order, count = stage.filters.shape
-            coefficients = read.reshape(*read.shape[:-1], channels, order)
-            read = np.einsum("...co,cof->...cf", coefficients, stage.filters).reshape(*read.shape[:2], channels * count)
-        if stage.recurrent_kernel is not None:
-            hidden = output = _recurrent(stage, np.concatenate([read, signal], axis=-1))
-        else:
-            hidden = output = ACTIVATIONS[stage.activation](read @ stage.kernel + stage.bias)
-        if stage.projection_kernel is not None and stage.projection_bias is not None:
-            output = hidden @ stage.projection_kernel + stage.projection_bias
-        if stage.residual:
-            output = output + signal[:, :: stage.stride]
-        yield Ranges(*(float(np.abs(values).max()) for values in (read, hidden, output)))
-        signal = output
-
-
-def _memories(stage: FoldedStage, signal: FloatArray) -> FloatArray | None:
-    """Return the memory after each frame, (clips, frames, channels · order)."""
-    if stage.column is None or stage.transition is None:
-        return None
-    clips, frames, channels = signal.shape
-    memory = np.zeros((clips, frames + 1, channels, len(stage.column)), np.float32)
-    for frame in range(frames):
-        memory[:, frame + 1] = memory[:, frame] @ stage.transition.T + signal[:, frame, :, None] * stage.column
-    return memory[:, 1:].reshape(clips, frames, -1)
-
-
-def _recurrent(stage: FoldedStage, read: FloatArray) -> FloatArray:
-    """Return the hidden state after each frame."""
-    assert stage.recurrent_kernel is not None
-    brought: FloatArray = read @ stage.kernel + stage.bias
-    hidden = np.zeros_like(brought)
-    last: FloatArray = np.zeros_like(brought[:, 0])
-    for frame in range(brought.shape[1]):
-        last = ACTIVATIONS[stage.activation](brought[:, frame] + last @ stage.recurrent_kernel)
-        hidden[:, frame] = last
-    return hidden
 
 
 # --- quantisation -----------------------------------------------------------------------------------------------------
