@@ -105,6 +105,14 @@ FORMATS = {
             (C_COMPILER,),
         ),
         Format(
+            "coral",
+            "Binary for Coral Dev Board",
+            "For CoralRunner of nengo-edge: the network in 8-bit integers, compiled for the Edge TPU. What the "
+            "compiler gets is checked on the test clips; what it makes of it runs on the board alone, and nobody has "
+            "run it there yet.",
+            needs=(EDGE_TPU_COMPILER,),
+        ),
+        Format(
             "disco",
             "Binary for STM32F746G Discovery",
             "For DiscoRunner of nengo-edge, which copies it to the board and talks to it over the serial port. The "

@@ -71,7 +71,7 @@ def unpack(client_python: str, tmp_path_factory: pytest.TempPathFactory) -> Call
 
     def unpack(trained: TrainedNetwork, test: Clips, format_name: str = "binary", **options: str) -> Unpacked:
         folder = tmp_path_factory.mktemp("artifact")
-        wishes = Wishes(options, OperatingPoint(), random_audio(4, 8000))
+        wishes = Wishes({"precision": "float32", **options}, OperatingPoint(), random_audio(4, 8000))
         built = build(format_name, wishes, trained, test, ORIGIN, folder / "artifact.zip", lambda *_: None)
         with zipfile.ZipFile(built.path) as archive:
             archive.extractall(folder)

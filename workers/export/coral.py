@@ -6,16 +6,30 @@ coral.ai/docs/edgetpu/models-intro: all tensors in 8-bit integers, with sizes th
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from pathlib import Path
 
 import flatbuffers
 from tensorflow.lite.python import schema_py_generated as schema
 
 from workers.engine.errors import EngineError
+from workers.engine.features import FloatArray
+from workers.engine.weights import TrainedNetwork
+from workers.export import tflite
 
 COMPILER = "edgetpu_compiler"
 MODEL = "model_edgetpu.tflite"
 """What the client's `CoralRunner` copies to the board; the compiler gives it this name by itself."""
+
+
+def write(folder: Path, trained: TrainedNetwork, calibration: FloatArray) -> None:
+    """Write the network in integers, whose ranges come from `calibration` (clips, samples), and `MODEL` made of it.
+
+    Raises:
+        EngineError: the compiler fails.
+    """
+    tflite.write_int8(folder, trained, calibration)
+    compile_for_edge_tpu(folder / tflite.MODEL)
 
 
 def compile_for_edge_tpu(model: Path) -> None:
@@ -24,9 +38,11 @@ def compile_for_edge_tpu(model: Path) -> None:
     Raises:
         EngineError: the compiler fails.
     """
-    model.write_bytes(for_one_clip(model.read_bytes()))
-    command = [COMPILER, "--show_operations", "--out_dir", str(model.parent), str(model)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as name:
+        fixed = Path(name) / model.name
+        fixed.write_bytes(for_one_clip(model.read_bytes()))
+        command = [COMPILER, "--show_operations", "--out_dir", str(model.parent), str(fixed)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode or not (model.parent / MODEL).exists():
         raise EngineError(
             "compiler-failed",

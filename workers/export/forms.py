@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from edgewise.spec.detection import OperatingPoint
 from workers.engine.weights import TrainedNetwork
-from workers.export import savedmodel, tflite
+from workers.export import coral, savedmodel, tflite
 from workers.export.boards.form import Program
 from workers.export.boards.image import DISCO, NORDIC, Board
 from workers.export.c import package
@@ -100,6 +100,12 @@ def c_library(wishes: Wishes) -> Form:
     return Form(f"C library, {library.precision}", library.write, library.load, _bound(library))
 
 
+def edge_tpu(wishes: Wishes) -> Form:
+    """The model of a Coral Dev Board. What is run here is the network in integers that Google's compiler gets."""
+    write = partial(coral.write, calibration=wishes.calibration)
+    return Form("TFLite, int8, before it is compiled for the Edge TPU", write, tflite.load, QUANTISED)
+
+
 def for_board(board: Board) -> Format:
     """The format of a board that the client copies an image to."""
 
@@ -121,6 +127,7 @@ FORMATS: dict[str, Format] = {
     "savedmodel": Format(lambda wishes: (SAVED_MODEL,), WITH_CLIENT),
     "tflite": Format(lambda wishes: (tflite_form(wishes),), WITH_CLIENT),
     "c": Format(lambda wishes: (c_library(wishes), PYTHON_RUNNER), package.FILES / "try_it.py"),
+    "coral": Format(lambda wishes: (edge_tpu(wishes),), WITH_CLIENT, (coral.MODEL, "parameters.json")),
     "disco": for_board(DISCO),
     "nordic": for_board(NORDIC),
 }

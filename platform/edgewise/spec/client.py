@@ -38,3 +38,13 @@ labels = {json.dumps(list(labels), ensure_ascii=False)}
 audio, rate = soundfile.read("recording.wav", dtype="float32")
 with {runner}(".", "/dev/ttyACM0", Path("/media/you/{drive}")) as board:
     print(labels[board.run(audio[None, :{samples}]).argmax()])"""
+
+
+def coral_program(labels: Sequence[str]) -> str:
+    """Write the program that lets a Coral Dev Board hear a recording; the archive for it has no file of labels."""
+    return f"""\
+import soundfile
+from nengo_edge import CoralRunner
+labels = {json.dumps(list(labels), ensure_ascii=False)}
+audio, rate = soundfile.read("recording.wav", dtype="float32")
+print(labels[CoralRunner(".", "mendel", "coral.local").run(audio[None]).argmax()])"""

@@ -28,19 +28,21 @@ def built(run: Run, script: APIClient, build: Build) -> Artifact:
 
 def test_formats_are_listed(script: APIClient) -> None:
     rows = script.get("/api/v1/formats").json()
-    assert [row["name"] for row in rows] == ["binary", "savedmodel", "tflite", "c", "disco", "nordic"]
+    assert [row["name"] for row in rows] == ["binary", "savedmodel", "tflite", "c", "coral", "disco", "nordic"]
     assert all(row["title"] and row["description"] for row in rows)
     assert {row["name"]: [option["name"] for option in row["options"]] for row in rows if row["options"]} == {
-        "c": ["precision", "target"], "disco": ["precision"], "nordic": ["precision"]
+        "binary": ["precision"], "tflite": ["precision"], "c": ["precision", "target"], "disco": ["precision"],
+        "nordic": ["precision"],
     }  # fmt: skip
 
 
 def test_what_cannot_be_built_here_is_told_with_the_reason(
     run: Run, script: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(formats.Need, "is_met", lambda need: need != formats.CROSS_COMPILER)
+    missing = (formats.CROSS_COMPILER, formats.EDGE_TPU_COMPILER)
+    monkeypatch.setattr(formats.Need, "is_met", lambda need: need not in missing)
     reasons = {row["name"]: row["why_not_here"] for row in script.get("/api/v1/formats").json()}
-    assert {name for name, reason in reasons.items() if reason} == {"disco", "nordic"}
+    assert {name for name, reason in reasons.items() if reason} == {"coral", "disco", "nordic"}
     assert "pip install ziglang" in reasons["disco"]
     answer = script.post(f"/api/v1/runs/{run.pk}/artifacts", {"format": "disco"})
     assert answer.status_code == 409

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -18,6 +19,7 @@ from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.run import AudioPreprocessing
 from tests.networks import LABELS, random_audio, random_clips, random_network
 from workers.engine.data import Clips
+from workers.export import coral
 from workers.export.artifact import Origin
 from workers.export.build import Built, build
 from workers.export.c.targets import has_compiler
@@ -36,15 +38,15 @@ C_LIBRARY = {
 }  # fmt: skip
 HELD = {
     "binary": ALWAYS | SAVED_MODEL | TFLITE, "savedmodel": ALWAYS | SAVED_MODEL, "tflite": ALWAYS | TFLITE,
-    "c": ALWAYS | C_LIBRARY, "disco": {"parameters.json", "nengoedge_project.bin"},
-    "nordic": {"parameters.json", "nengoedge_project.hex"},
+    "c": ALWAYS | C_LIBRARY, "coral": {"parameters.json", "model_edgetpu.tflite"},
+    "disco": {"parameters.json", "nengoedge_project.bin"}, "nordic": {"parameters.json", "nengoedge_project.hex"},
 }  # fmt: skip
-OPTIONS = {
-    "c": {"precision": "float32", "target": "sources"}, "disco": {"precision": "float32"},
-    "nordic": {"precision": "int8"},
-}  # fmt: skip
-BOARDS = ("disco", "nordic")
+OPTIONS = {"c": {"precision": "float32", "target": "sources"}, "nordic": {"precision": "int8"}}
 NEEDS_ZIG = pytest.mark.skipif(not has_compiler(), reason="the extra `targets` is not installed")
+NEEDS_EDGE_TPU_COMPILER = pytest.mark.skipif(
+    shutil.which(coral.COMPILER) is None, reason=f"{coral.COMPILER} is not installed"
+)
+NEEDS = {"disco": NEEDS_ZIG, "nordic": NEEDS_ZIG, "coral": NEEDS_EDGE_TPU_COMPILER}
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +55,11 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 
 
 def made(format_name: str, clips: Clips, folder: Path, name: str = "kws-small") -> Built:
-    wishes = Wishes(OPTIONS.get(format_name, {}), POINT, random_audio(4, 8000))
+    wishes = Wishes(OPTIONS.get(format_name, {"precision": "float32"}), POINT, random_audio(4, 8000))
     return build(format_name, wishes, random_network(name), clips, ORIGIN, folder / "artifact.zip", lambda *_: None)
 
 
-@pytest.mark.parametrize(
-    "format_name", [pytest.param(name, marks=NEEDS_ZIG if name in BOARDS else ()) for name in FORMATS]
-)
+@pytest.mark.parametrize("format_name", [pytest.param(name, marks=NEEDS.get(name, ())) for name in FORMATS])
 def test_the_archive_holds_the_format_and_what_belongs_to_it(format_name: str, clips: Clips, tmp_path: Path) -> None:
     with zipfile.ZipFile(made(format_name, clips, tmp_path).path) as archive:
         names = archive.namelist()

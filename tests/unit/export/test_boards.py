@@ -27,6 +27,8 @@ SLICES = 24
 """Of clips of half a second, with windows of 40 ms every 20 ms."""
 STRIDE, PRIMER = 320, 320
 
+one_library = pytest.mark.parametrize("sources", ["int8"], indirect=True)
+"""For what takes seconds, and has nothing to do with the arithmetic."""
 needs_zig = pytest.mark.skipif(not has_compiler(), reason="the extra `targets` is not installed")
 
 
@@ -36,17 +38,23 @@ def sources(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return written(random_network("kws-small"), tmp_path_factory.mktemp("library"), request.param)
 
 
-@pytest.fixture
-def program(sources: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def program(sources: Path) -> Path:
     """The program that runs on this machine."""
-    compile_for_this_machine(sources, SLICES, tmp_path / "program", *STRICT)
-    return tmp_path / "program"
+    compile_for_this_machine(sources, SLICES, sources.parent / "program", *STRICT)
+    return sources.parent / "program"
 
 
-def heard_here(sources: Path, folder: Path, audio: FloatArray) -> FloatArray:
+@pytest.fixture(scope="module")
+def spotter(sources: Path) -> Spotter:
+    """The library alone."""
+    compile_shared(sources, sources.parent / "here.so")
+    return Spotter(sources.parent / "here.so")
+
+
+def heard_by(spotter: Spotter, audio: FloatArray) -> FloatArray:
     """What the library gives for whole clips."""
-    compile_shared(sources, folder / "here.so")
-    spotter, found = Spotter(folder / "here.so"), []
+    found = []
     for clip in audio:
         spotter.reset()
         spotter.feed(clip)
@@ -54,19 +62,21 @@ def heard_here(sources: Path, folder: Path, audio: FloatArray) -> FloatArray:
     return np.array(found)
 
 
-def test_clips_are_heard_as_by_the_library_session_after_session(sources: Path, program: Path, tmp_path: Path) -> None:
+def test_clips_are_heard_as_by_the_library_session_after_session(
+    sources: Path, program: Path, spotter: Spotter
+) -> None:
     audio = random_audio(5, CLIP_SAMPLES)
-    expected = heard_here(sources, tmp_path, audio)
+    expected = heard_by(spotter, audio)
     with Host(sources, program) as host:
         for first, end in ((0, 5), (1, 2), (3, 5)):
             assert np.array_equal(host.run(audio[first:end]), expected[first:end])
 
 
-def test_one_clip_may_have_another_length(sources: Path, program: Path, tmp_path: Path) -> None:
+def test_one_clip_may_have_another_length(sources: Path, program: Path, spotter: Spotter) -> None:
     for samples in (PRIMER + STRIDE, CLIP_SAMPLES + 7 * STRIDE):
         audio = random_audio(1, samples)
         with Host(sources, program) as host:
-            assert np.array_equal(host.run(audio), heard_here(sources, tmp_path, audio))
+            assert np.array_equal(host.run(audio), heard_by(spotter, audio))
 
 
 class LateHost(Host):
@@ -83,18 +93,22 @@ class LateHost(Host):
         return found + super()._read(count - len(found))
 
 
+@one_library
 @pytest.mark.parametrize("invitations", [2, 3])
 def test_a_host_that_comes_late_is_heard_though_it_finds_old_invitations(
-    sources: Path, program: Path, tmp_path: Path, invitations: int
+    sources: Path, program: Path, spotter: Spotter, invitations: int
 ) -> None:
     """It takes each of them for a new one, as the client does, and says the same several times."""
     audio = random_audio(1, CLIP_SAMPLES)
     with LateHost(sources, program) as host:
         host.come_late(invitations)
-        assert np.array_equal(host.run(audio), heard_here(sources, tmp_path, audio))
+        assert np.array_equal(host.run(audio), heard_by(spotter, audio))
 
 
-def test_the_next_host_is_heard_after_one_that_went_in_the_middle(sources: Path, program: Path, tmp_path: Path) -> None:
+@one_library
+def test_the_next_host_is_heard_after_one_that_went_in_the_middle(
+    sources: Path, program: Path, spotter: Spotter
+) -> None:
     audio = random_audio(1, CLIP_SAMPLES)
     slices, primer = np.array([SLICES]), audio[0, :PRIMER]
     with ExitStack() as stack:
@@ -109,10 +123,10 @@ def test_the_next_host_is_heard_after_one_that_went_in_the_middle(sources: Path,
         with_nonsense._write(bytes(range(256)) * 10)
         # The board gives up after ten seconds: the four wait at the same time.
         for host in (after_the_number, within_a_burst, before_the_scores, with_nonsense):
-            assert np.array_equal(host.run(audio), heard_here(sources, tmp_path, audio))
+            assert np.array_equal(host.run(audio), heard_by(spotter, audio))
 
 
-def test_scores_are_sent_again_when_they_were_lost(sources: Path, program: Path, tmp_path: Path) -> None:
+def test_scores_are_sent_again_when_they_were_lost(sources: Path, program: Path, spotter: Spotter) -> None:
     audio = random_audio(1, PRIMER + STRIDE)
     with Host(sources, program) as host:
         host._send(np.array([1]))
@@ -121,7 +135,7 @@ def test_scores_are_sent_again_when_they_were_lost(sources: Path, program: Path,
         host._write(b"R")
         host._read(1 + 4 * len(LABELS))
         host._write(b"F")
-        assert np.array_equal(host._receive(), heard_here(sources, tmp_path, audio)[0])
+        assert np.array_equal(host._receive(), heard_by(spotter, audio)[0])
 
 
 def test_no_host_breaks_it(sources: Path, tmp_path: Path) -> None:
@@ -194,11 +208,11 @@ def test_a_network_that_is_too_large_for_a_board_is_refused_with_the_reason(tmp_
 
 
 @pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
-def test_the_emulated_board_hears_the_same(sources: Path, tmp_path: Path) -> None:
+def test_the_emulated_board_hears_the_same(sources: Path, spotter: Spotter, tmp_path: Path) -> None:
     write_image(EMULATED, sources, SLICES, tmp_path)
     audio = random_audio(2, CLIP_SAMPLES)
     with Host(sources, *emulator(tmp_path / EMULATED.file)) as host:
-        assert np.array_equal(host.run(audio), heard_here(sources, tmp_path, audio))
+        assert np.array_equal(host.run(audio), heard_by(spotter, audio))
 
 
 def test_windows_that_the_client_cuts_elsewhere_are_refused() -> None:
