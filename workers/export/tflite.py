@@ -93,7 +93,8 @@ def _quantised(array: FloatArray, details: dict[str, Any]) -> npt.NDArray[Any]:
     if step == 0:
         return array
     limits = np.iinfo(details["dtype"])
-    return np.clip(np.round(array / step + zero), limits.min, limits.max).astype(details["dtype"])
+    rounded: npt.NDArray[Any] = np.clip(np.round(array / step + zero), limits.min, limits.max)
+    return rounded.astype(details["dtype"])
 
 
 def _dequantised(array: npt.NDArray[Any], details: dict[str, Any]) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ def test_scores_stay_close(tmp_path: Path, network: NetworkSpec) -> None:
 
 
 def test_every_tensor_is_int8_with_one_scale_and_one_zero_point(written: Path) -> None:
-    for tensor in sum(details(written), []):
+    for tensor in chain(*details(written)):
         assert tensor["dtype"] == np.int8
         assert len(tensor["quantization_parameters"]["scales"]) == 1
         assert len(tensor["quantization_parameters"]["zero_points"]) == 1
