@@ -40,6 +40,9 @@ class FormatSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     title = serializers.CharField()
     description = serializers.CharField()
+    why_not_here = serializers.CharField(
+        allow_null=True, help_text="Why it cannot be built on this server; null where it can."
+    )
     options = serializers.ListField(child=serializers.DictField())
 
 
@@ -48,12 +51,13 @@ class Formats(APIView):
 
     @extend_schema(responses=FormatSerializer(many=True))
     def get(self, request: Request) -> Response:
-        """Return name, title, description and options of each format."""
+        """Return name, title, description and options of each format, and whether it can be built here."""
         rows = (
             {
                 "name": row.name,
                 "title": row.title,
                 "description": row.description,
+                "why_not_here": row.why_not_here(),
                 "options": [dataclasses.asdict(option) for option in declared(row.options)],
             }
             for row in services.formats()

@@ -157,7 +157,7 @@ def _run(user: User, name: str, dataset: Dataset, parameters: dict[str, Any]) ->
 
 
 def _artifacts(user: User, run: Run) -> list[Artifact]:
-    rows = [row for row in services.formats() if row.can_be_built_here()]
+    rows = [row for row in services.formats() if row.unmet() is None]
     artifacts = [services.request_artifact(run=run, user=user, format=row.name) for row in rows]
     for artifact, row in zip(artifacts, rows, strict=True):
         _finish(artifact, f"Building {row.title}")

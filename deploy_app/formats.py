@@ -6,6 +6,7 @@ in `workers/export/forms.py`.
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,20 @@ class NoOptions(BaseModel):
 
 
 @dataclass(frozen=True)
+class Need:
+    """Something that must be installed where the worker runs: one of some programs, or a module of Python."""
+
+    title: str
+    remedy: str
+    programs: tuple[str, ...] = ()
+    module: str = ""
+
+    def is_met(self) -> bool:
+        """Look for it on this machine."""
+        return any(map(shutil.which, self.programs)) or bool(self.module and importlib.util.find_spec(self.module))
+
+
+@dataclass(frozen=True)
 class Format:
     """One format."""
 
@@ -31,18 +46,32 @@ class Format:
     description: str
     options: type[BaseModel] = NoOptions
     """Declared as all parameters are: `edgewise.spec.fields`."""
-    programs: tuple[str, ...] = ()
-    """One of them must be installed where the worker runs."""
+    needs: tuple[Need, ...] = ()
 
-    def can_be_built_here(self) -> bool:
-        """Say whether a worker on this machine finds what it needs."""
-        return not self.programs or any(map(shutil.which, self.programs))
+    def unmet(self) -> Need | None:
+        """Return the first need that is not met on this machine."""
+        return next((need for need in self.needs if not need.is_met()), None)
+
+    def why_not_here(self) -> str | None:
+        """Say why a worker on this machine cannot build it; None where it can."""
+        need = self.unmet()
+        return f"It needs {need.title}, which is not installed here. {need.remedy}" if need else None
 
     def title_with(self, options: Mapping[str, str]) -> str:
         """Name the format with what was chosen."""
         chosen = [item.choices[options[item.name]] for item in declared(self.options) if item.name in options]
         return ", ".join([self.title, *chosen])
 
+
+C_COMPILER = Need("a C compiler", "Install one where the worker runs, such as gcc.", C_COMPILERS)
+CROSS_COMPILER = Need(
+    "the compiler for other processors", "Install it where the worker runs by `pip install ziglang`.", module="ziglang"
+)
+EDGE_TPU_COMPILER = Need(
+    "Google's compiler for the Edge TPU",
+    "Install edgetpu_compiler where the worker runs: coral.ai/docs/edgetpu/compiler.",
+    ("edgetpu_compiler",),
+)
 
 FORMATS = {
     row.name: row
@@ -79,7 +108,33 @@ FORMATS = {
             "For microcontrollers and every other device: portable C99 without dependencies, from audio to detected "
             "keywords, with CMake and Arduino layouts, an example, and a runner in Python that needs numpy alone.",
             LibraryOptions,
-            C_COMPILERS,
+            (C_COMPILER,),
+        ),
+        Format(
+            "coral",
+            "Binary for Coral Dev Board",
+            "For CoralRunner of nengo-edge: the network in 8-bit integers, compiled for the Edge TPU. What the "
+            "compiler gets is checked on the test clips; what it makes of it runs on the board alone, and nobody has "
+            "run it there yet.",
+            needs=(EDGE_TPU_COMPILER,),
+        ),
+        Format(
+            "disco",
+            "Binary for STM32F746G Discovery",
+            "For DiscoRunner of nengo-edge, which copies it to the board and talks to it over the serial port. The "
+            "same sources, compiled for this server, are checked on the test clips; nobody has run the image on the "
+            "board itself yet.",
+            PrecisionOptions,
+            (CROSS_COMPILER, C_COMPILER),
+        ),
+        Format(
+            "nordic",
+            "Binary for nRF52840 DK",
+            "For NordicRunner of nengo-edge, which copies it to the board and talks to it over the serial port. The "
+            "same sources, compiled for this server, are checked on the test clips; nobody has run the image on the "
+            "board itself yet.",
+            PrecisionOptions,
+            (CROSS_COMPILER, C_COMPILER),
         ),
     )
 }

@@ -37,13 +37,15 @@ def request_artifact(*, run: Run, user: User, format: str, options: Mapping[str,
     """Return the artifact of a run's present weights and operating point in a format, built where it was not before.
 
     Raises:
-        Conflict: the run has no weights yet.
+        Conflict: the run has no weights yet, or something that the format needs is not installed.
         Invalid: the format or an option is wrong.
         QueueFull: too many jobs wait already.
     """
     if reason := why_not_deployable(run):
         raise Conflict(reason)
     chosen = _validated(format, options or {})
+    if need := FORMATS[format].unmet():
+        raise Conflict(f"{FORMATS[format].title} needs {need.title}, which is not installed here.", need.remedy)
     with transaction.atomic():
         artifact, is_new = Artifact.objects.get_or_create(
             run=run,

@@ -35,3 +35,16 @@ def client_installation() -> str:
 def client_program(runner: str) -> str:
     """Write a program that runs an artifact by a class of the client."""
     return client.program(runner)
+
+
+@register.simple_tag
+def board_program(run: Run, runner: str, drive: str) -> str:
+    """Write a program that lets a board hear a clip, by a class of the client and the name of the board's drive."""
+    samples = run.settings.preprocessing.heard_samples(run.dataset.recipe.clip_samples)
+    return client.board_program(runner, drive, samples, run.labels)
+
+
+@register.simple_tag
+def coral_program(run: Run) -> str:
+    """Write a program that lets a Coral Dev Board hear a clip."""
+    return client.coral_program(run.labels)

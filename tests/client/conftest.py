@@ -70,12 +70,10 @@ def run_as_client(folder: Path, *command: str) -> str:
 def unpack(client_python: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Unpacked]:
     """Build an artifact and unpack it."""
 
-    def unpack(
-        trained: TrainedNetwork, test: Clips, format_name: str = "binary", precision: str = "float32"
-    ) -> Unpacked:
+    def unpack(trained: TrainedNetwork, test: Clips, format_name: str = "binary", **options: str) -> Unpacked:
         folder = tmp_path_factory.mktemp("artifact")
         calibration = sample(test, trained.clip_samples, CALIBRATION_CLIPS)
-        wishes = Wishes({"precision": precision}, OperatingPoint(), calibration)
+        wishes = Wishes({"precision": "float32", **options}, OperatingPoint(), calibration)
         built = build(format_name, wishes, trained, test, ORIGIN, folder / "artifact.zip", lambda *_: None)
         with zipfile.ZipFile(built.path) as archive:
             archive.extractall(folder)
@@ -90,16 +88,26 @@ def small(unpack: Callable[..., Unpacked], tmp_path_factory: pytest.TempPathFact
     return unpack(random_network("kws-small"), random_clips(tmp_path_factory.mktemp("clips")))
 
 
+@pytest.fixture(scope="session")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Clips:
+    """A few words, spoken by a program."""
+    return spoken_clips(tmp_path_factory.mktemp("speech"))
+
+
+@pytest.fixture(scope="session")
+def trained(speech: Clips, tmp_path_factory: pytest.TempPathFactory) -> TrainedNetwork:
+    """A network that was trained on them for a few steps."""
+    return trained_network(speech, tmp_path_factory.mktemp("run"))
+
+
 @pytest.fixture(scope="session", params=[*NETWORKS, "trained"])
 def artifact(
     request: pytest.FixtureRequest, unpack: Callable[..., Unpacked], tmp_path_factory: pytest.TempPathFactory
 ) -> Unpacked:
     """Each network with random weights, on noise; and one that was trained for a few steps, on speech."""
-    folder = tmp_path_factory.mktemp("clips")
     if request.param == "trained":
-        clips = spoken_clips(folder)
-        return unpack(trained_network(clips, folder / "run"), clips)
-    return unpack(random_network(request.param), random_clips(folder, count=32))
+        return unpack(request.getfixturevalue("trained"), request.getfixturevalue("speech"))
+    return unpack(random_network(request.param), random_clips(tmp_path_factory.mktemp("clips"), count=32))
 
 
 def trained_network(clips: Clips, folder: Path) -> TrainedNetwork:

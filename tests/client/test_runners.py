@@ -62,7 +62,7 @@ def test_int8_gets_the_labels_of_the_trained_network_from_the_client(
     unpack: Callable[..., Unpacked], artifact: Unpacked
 ) -> None:
     clips = artifact.test
-    int8 = unpack(artifact.trained, clips, "tflite", "int8")
+    int8 = unpack(artifact.trained, clips, "tflite", precision="int8")
     begin = starts(clips, CLIP_SAMPLES)
     audio = np.stack([clips.around(row, int(begin[row]), CLIP_SAMPLES) for row in range(len(clips))])[:32]
     expected = infer(artifact.trained, clips)[:32]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,12 +109,15 @@ def worst(proofs: tuple[Proof, ...]) -> Proof:
     return min(proofs, key=lambda proof: proof.report.accuracy.value)
 
 
-def pack(folder: Path, target: Path) -> None:
-    """Put all files in `folder` into the archive `target`, which appears when it is whole."""
+def pack(folder: Path, target: Path, only: Collection[str] | None = None) -> None:
+    """Put the files in `folder`, all or `only` some, into the archive `target`, which appears when it is whole."""
     part = target.with_suffix(".part")
     with zipfile.ZipFile(part, "w") as archive:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), EARLIEST)
+            name = path.relative_to(folder).as_posix()
+            if only is not None and name not in only:
+                continue
+            entry = zipfile.ZipInfo(name, EARLIEST)
             entry.create_system, entry.external_attr = 3, 0o100644 << 16
             archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED, 9)
     os.replace(part, target)

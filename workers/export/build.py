@@ -67,5 +67,5 @@ def build(
             proofs.append(prove(form, folder, trained, evidence))
         report(stages - 1, stages, "Packing")
         artifact.describe(folder, trained, evidence, tuple(proofs), wishes.point, origin, format.try_it)
-        artifact.pack(folder, target)
+        artifact.pack(folder, target, format.only)
     return Built(target, tuple(proofs), stages)

@@ -17,9 +17,11 @@ import numpy.typing as npt
 
 from edgewise.spec.detection import OperatingPoint
 from workers.engine.weights import TrainedNetwork
-from workers.export import onnx, savedmodel, tflite
+from workers.export import coral, onnx, savedmodel, tflite
+from workers.export.boards.form import Program
+from workers.export.boards.image import DISCO, NORDIC, Board
 from workers.export.c import package
-from workers.export.c.package import Library
+from workers.export.c.package import SOURCES_ALONE, Library
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -73,6 +75,8 @@ class Format:
     forms: Callable[[Wishes], tuple[Form, ...]]
     try_it: Path
     """The program that checks it where it was unpacked."""
+    only: tuple[str, ...] | None = None
+    """Names of the files that the archive may hold, where the client wants no others."""
 
 
 SAVED_MODEL = Form("SavedModel", savedmodel.write, savedmodel.load)
@@ -96,8 +100,29 @@ def tflite_form(wishes: Wishes) -> Form:
 def c_library(wishes: Wishes) -> Form:
     """The C library with the precision, target and operating point that were chosen."""
     library = Library(wishes.options["precision"], wishes.options["target"], wishes.point, wishes.calibration)
-    bound = QUANTISED if library.precision == "int8" else EXACT
-    return Form(f"C library, {library.precision}", library.write, library.load, bound)
+    return Form(f"C library, {library.precision}", library.write, library.load, _bound(library))
+
+
+def edge_tpu(wishes: Wishes) -> Form:
+    """The model of a Coral Dev Board. What is run here is the network in integers that Google's compiler gets."""
+    write = partial(coral.write, calibration=wishes.calibration)
+    return Form("TFLite, int8, before it is compiled for the Edge TPU", write, tflite.load, QUANTISED)
+
+
+def for_board(board: Board) -> Format:
+    """The format of a board that the client copies an image to."""
+
+    def forms(wishes: Wishes) -> tuple[Form, ...]:
+        library = Library(wishes.options["precision"], SOURCES_ALONE, wishes.point, wishes.calibration)
+        program = Program(board, library)
+        title = f"Program for the {board.title}, {library.precision}"
+        return (Form(title, program.write, program.load, _bound(library)),)
+
+    return Format(forms, WITH_CLIENT, (board.file, "parameters.json"))
+
+
+def _bound(library: Library) -> Bound:
+    return QUANTISED if library.precision == "int8" else EXACT
 
 
 FORMATS: dict[str, Format] = {
@@ -106,4 +131,7 @@ FORMATS: dict[str, Format] = {
     "tflite": Format(lambda wishes: (tflite_form(wishes),), WITH_CLIENT),
     "onnx": Format(lambda wishes: (ONNX_CLIP, ONNX_STREAM), FILES / "onnx" / "try_it.py"),
     "c": Format(lambda wishes: (c_library(wishes), PYTHON_RUNNER), package.FILES / "try_it.py"),
+    "coral": Format(lambda wishes: (edge_tpu(wishes),), WITH_CLIENT, (coral.MODEL, "parameters.json")),
+    "disco": for_board(DISCO),
+    "nordic": for_board(NORDIC),
 }

@@ -132,6 +132,11 @@ class AudioPreprocessing(BaseModel):
         """Whole windows in `samples` samples of audio; an incomplete one at the end does not count."""
         return max(0, 1 + (samples - self.window_samples) // self.stride_samples)
 
+    def heard_samples(self, samples: int) -> int:
+        """How many of `samples` samples its whole windows cover."""
+        frames = self.num_frames(samples)
+        return self.window_samples + (frames - 1) * self.stride_samples if frames else 0
+
 
 class Augmentation(BaseModel):
     """Random changes of training clips, drawn anew each time a clip is seen."""

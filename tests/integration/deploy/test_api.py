@@ -9,6 +9,7 @@ import zipfile
 import pytest
 from rest_framework.test import APIClient
 
+from deploy_app import formats
 from deploy_app.models import Artifact
 from edgewise.accounts.models import User
 from edgewise.accounts.services import give_personal_workspace
@@ -27,11 +28,27 @@ def built(run: Run, script: APIClient, build: Build) -> Artifact:
 
 def test_formats_are_listed(script: APIClient) -> None:
     rows = script.get("/api/v1/formats").json()
-    assert [row["name"] for row in rows] == ["binary", "savedmodel", "tflite", "onnx", "c"]
+    names = ["binary", "savedmodel", "tflite", "onnx", "c", "coral", "disco", "nordic"]
+    assert [row["name"] for row in rows] == names
     assert all(row["title"] and row["description"] for row in rows)
     assert {row["name"]: [option["name"] for option in row["options"]] for row in rows if row["options"]} == {
-        "c": ["precision", "target"]
-    }
+        "binary": ["precision"], "tflite": ["precision"], "c": ["precision", "target"], "disco": ["precision"],
+        "nordic": ["precision"],
+    }  # fmt: skip
+
+
+def test_what_cannot_be_built_here_is_told_with_the_reason(
+    run: Run, script: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = (formats.CROSS_COMPILER, formats.EDGE_TPU_COMPILER)
+    monkeypatch.setattr(formats.Need, "is_met", lambda need: need not in missing)
+    reasons = {row["name"]: row["why_not_here"] for row in script.get("/api/v1/formats").json()}
+    assert {name for name, reason in reasons.items() if reason} == {"coral", "disco", "nordic"}
+    assert "pip install ziglang" in reasons["disco"]
+    answer = script.post(f"/api/v1/runs/{run.pk}/artifacts", {"format": "disco"})
+    assert answer.status_code == 409
+    assert answer["Content-Type"] == "application/problem+json"
+    assert "Binary for STM32F746G Discovery needs the compiler" in answer.json()["detail"]
 
 
 def test_options_are_checked_and_part_of_the_input(run: Run, script: APIClient) -> None:

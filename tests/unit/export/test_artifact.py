@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -18,8 +19,10 @@ from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.run import AudioPreprocessing
 from tests.networks import LABELS, random_audio, random_clips, random_network
 from workers.engine.data import Clips
+from workers.export import coral
 from workers.export.artifact import Origin
 from workers.export.build import Built, build
+from workers.export.c.targets import has_compiler
 from workers.export.forms import FORMATS, Wishes
 
 ORIGIN = Origin("1.2.3", "run-id", "dataset-id", 3, "ab" * 32, 7, "Noise of a generator, free of rights.")
@@ -34,9 +37,17 @@ C_LIBRARY = {
     "edgewise_runner.py", "network.npz",
 }  # fmt: skip
 ONNX = {"clip.onnx", "features.onnx", "step.onnx"}
-HELD = {"binary": SAVED_MODEL | TFLITE, "savedmodel": SAVED_MODEL, "tflite": TFLITE, "onnx": ONNX, "c": C_LIBRARY}
-
-OPTIONS = {"precision": "float32", "target": "sources"}
+HELD = {
+    "binary": ALWAYS | SAVED_MODEL | TFLITE, "savedmodel": ALWAYS | SAVED_MODEL, "tflite": ALWAYS | TFLITE,
+    "onnx": ALWAYS | ONNX, "c": ALWAYS | C_LIBRARY, "coral": {"parameters.json", "model_edgetpu.tflite"},
+    "disco": {"parameters.json", "nengoedge_project.bin"}, "nordic": {"parameters.json", "nengoedge_project.hex"},
+}  # fmt: skip
+OPTIONS = {"c": {"precision": "float32", "target": "sources"}, "nordic": {"precision": "int8"}}
+NEEDS_ZIG = pytest.mark.skipif(not has_compiler(), reason="the extra `targets` is not installed")
+NEEDS_EDGE_TPU_COMPILER = pytest.mark.skipif(
+    shutil.which(coral.COMPILER) is None, reason=f"{coral.COMPILER} is not installed"
+)
+NEEDS = {"disco": NEEDS_ZIG, "nordic": NEEDS_ZIG, "coral": NEEDS_EDGE_TPU_COMPILER}
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +56,15 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 
 
 def made(format_name: str, clips: Clips, folder: Path, name: str = "kws-small") -> Built:
-    wishes = Wishes(OPTIONS, POINT, random_audio(4, 8000))
+    wishes = Wishes(OPTIONS.get(format_name, {"precision": "float32"}), POINT, random_audio(4, 8000))
     return build(format_name, wishes, random_network(name), clips, ORIGIN, folder / "artifact.zip", lambda *_: None)
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("format_name", [pytest.param(name, marks=NEEDS.get(name, ())) for name in FORMATS])
 def test_the_archive_holds_the_format_and_what_belongs_to_it(format_name: str, clips: Clips, tmp_path: Path) -> None:
     with zipfile.ZipFile(made(format_name, clips, tmp_path).path) as archive:
         names = archive.namelist()
-    assert set(names) == ALWAYS | HELD[format_name]
+    assert set(names) == HELD[format_name]
     assert names == sorted(names)
     assert [path.name for path in tmp_path.iterdir()] == ["artifact.zip"]
 

@@ -41,8 +41,21 @@ def compile_shared(sources: Path, target: Path, *flags: str) -> None:
     Raises:
         EngineError: there is no compiler, or it fails.
     """
+    _compile(sources, target, "-shared", "-fPIC", *flags)
+
+
+def compile_program(sources: Path, target: Path, *arguments: str) -> None:
+    """Compile the C files in `sources`, with those among the arguments, to a program.
+
+    Raises:
+        EngineError: there is no compiler, or it fails.
+    """
+    _compile(sources, target, f"-I{sources}", *arguments)
+
+
+def _compile(sources: Path, target: Path, *arguments: str) -> None:
     files = sorted(str(path) for path in sources.glob("*.c"))
-    command = [host_compiler(), *FLAGS, *flags, "-shared", "-fPIC", "-o", str(target), *files, "-lm"]
+    command = [host_compiler(), *FLAGS, *arguments, "-o", str(target), *files, "-lm"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise EngineError(

@@ -50,9 +50,7 @@ class Library:
 
     def write(self, folder: Path, trained: TrainedNetwork) -> None:
         """Write sources, layouts and examples, and compile for the target."""
-        sources = folder / "src"
-        sources.mkdir()
-        write_sources(sources, self._network(trained), trained, self.point)
+        sources = self.write_sources(folder, trained)
         for name in LAYOUT:
             copy = shutil.copytree if (FILES / name).is_dir() else shutil.copyfile
             copy(FILES / name, folder / name)
@@ -63,6 +61,13 @@ class Library:
             compile_for(target, sources, place)
             if self.target == "wasm":
                 shutil.copyfile(FILES / "wasm" / "edgewise_runner.js", folder / "edgewise_runner.js")
+
+    def write_sources(self, folder: Path, trained: TrainedNetwork) -> Path:
+        """Write the sources alone, and return their folder."""
+        sources = folder / "src"
+        sources.mkdir()
+        write_sources(sources, self._network(trained), trained, self.point)
+        return sources
 
     def load(self, folder: Path) -> Callable[[FloatArray], FloatArray]:
         """Compile the sources on this machine: audio of whole clips (clips, samples) → logits (clips, labels)."""

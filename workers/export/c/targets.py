@@ -110,6 +110,15 @@ def link(target: Target, sources: Path, image: Path, *program: str) -> None:
     _compile(sources, *options, *files, *program, "-o", str(image.resolve()))
 
 
+def copy_object(image: Path, target: Path, layout: str) -> None:
+    """Copy what an image puts into flash to the file `target`: bytes alone (`binary`) or Intel's text (`hex`).
+
+    Raises:
+        EngineError: the compiler is not installed, or fails.
+    """
+    _zig(image.parent, "objcopy", "-O", layout, str(image.resolve()), str(target.resolve()))
+
+
 def _compile(sources: Path, *arguments: str) -> None:
     # Named in full: Zig keeps objects by what it was told, and would take those of another folder's headers for ours.
     _zig(sources, "cc", f"-I{sources.resolve()}", *arguments)
