@@ -25,6 +25,10 @@ class Artifact(Job):
     sha256 = models.CharField(max_length=64, blank=True)
     accuracy = models.FloatField(null=True, blank=True, help_text="Of the exported network itself, on the test split.")
 
+    report = models.JSONField(
+        null=True, blank=True, help_text="What was proved of it, as report.json in its archive (edgewise.spec.proof)."
+    )
+
     class Meta(Job.Meta):
         constraints = [
             *Job.Meta.constraints,

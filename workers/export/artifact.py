@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from edgewise.spec.detection import OperatingPoint
+from edgewise.spec.proof import REPORT, ProofReport
 from workers.engine.networks import fold
 from workers.engine.weights import TrainedNetwork
-from workers.export.proof import Evidence, Proof
+from workers.export.proof import Evidence, Proof, Skipped
 from workers.export.readme import readme
 
 CLIENT_VERSION = "24.3.6"
@@ -47,7 +48,8 @@ def describe(
     folder: Path,
     trained: TrainedNetwork,
     evidence: Evidence,
-    proofs: tuple[Proof, ...],
+    proofs: tuple[Proof | Skipped, ...],
+    report: ProofReport,
     point: OperatingPoint,
     origin: Origin,
     try_it: Path,
@@ -56,7 +58,8 @@ def describe(
     parameters = json.dumps(parameters_json(trained, proofs, point, origin), indent=2, ensure_ascii=False) + "\n"
     (folder / "parameters.json").write_text(parameters, encoding="utf-8")
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in trained.labels), encoding="utf-8")
-    (folder / "README.md").write_text(readme(trained, evidence, proofs, point, origin), encoding="utf-8")
+    (folder / "README.md").write_text(readme(trained, report, proofs, point, origin), encoding="utf-8")
+    (folder / REPORT).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (folder / try_it.name).write_bytes(try_it.read_bytes())
     golden = evidence.sample(GOLDEN_CLIPS)
     np.savez(
@@ -69,7 +72,7 @@ def describe(
 
 
 def parameters_json(
-    trained: TrainedNetwork, proofs: tuple[Proof, ...], point: OperatingPoint, origin: Origin
+    trained: TrainedNetwork, proofs: tuple[Proof | Skipped, ...], point: OperatingPoint, origin: Origin
 ) -> dict[str, Any]:
     """Return what the client reads, and beside it what it ignores: `labels`, `threshold`, `detection`, `edgewise`.
 
@@ -103,9 +106,20 @@ def parameters_json(
     }
 
 
-def worst(proofs: tuple[Proof, ...]) -> Proof:
-    """Return the proof of the least accurate form: what an artifact promises holds for each of its forms."""
-    return min(proofs, key=lambda proof: proof.report.accuracy.value)
+def worst(proofs: tuple[Proof | Skipped, ...]) -> Proof:
+    """Return the proof of the least accurate form: what an artifact promises holds for each of its forms.
+
+    The trained network, which comes first, is no form of it, and a form that heard but a part of the clips is not
+    comparable.
+    """
+    forms = [proof for proof in proofs[1:] if isinstance(proof, Proof)]
+    most = max(proof.report.clips for proof in forms)
+    return min((proof for proof in forms if proof.report.clips == most), key=lambda proof: proof.report.accuracy.value)
+
+
+def size(folder: Path) -> int:
+    """Add up the bytes of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def pack(folder: Path, target: Path) -> None:

@@ -7,22 +7,29 @@ from typing import TYPE_CHECKING
 
 from edgewise.spec import client
 from edgewise.spec.detection import OperatingPoint
+from edgewise.spec.estimates import Estimate, Range
+from edgewise.spec.proof import ProofReport, Resources, Stage
 from workers.engine.weights import TrainedNetwork
-from workers.export.proof import Evidence, Proof, allowed
+from workers.export.proof import Proof, Skipped
 
 if TYPE_CHECKING:
     from workers.export.artifact import Origin
 
 
 def readme(
-    trained: TrainedNetwork, evidence: Evidence, proofs: tuple[Proof, ...], point: OperatingPoint, origin: Origin
+    trained: TrainedNetwork,
+    report: ProofReport,
+    proofs: tuple[Proof | Skipped, ...],
+    point: OperatingPoint,
+    origin: Origin,
 ) -> str:
     """Say how to run the artifact, what it hears, how well, and under which licences."""
     sections = (
         _head(trained, origin),
-        _library_usage(trained) if proofs[0].form.startswith("C library") else _client_usage(trained, proofs),
+        _library_usage(trained) if proofs[1].form.startswith("C library") else _client_usage(trained, proofs),
         _scores(trained, point),
-        _accuracy(trained, evidence, proofs),
+        _accuracy(trained, report, proofs),
+        _estimates(report),
         _licences(trained, origin),
     )
     return "\n".join(sections)
@@ -40,7 +47,7 @@ Network {trained.spec.title}, trained with Edgewise {origin.version}, seed {orig
 """
 
 
-def _client_usage(trained: TrainedNetwork, proofs: tuple[Proof, ...]) -> str:
+def _client_usage(trained: TrainedNetwork, proofs: tuple[Proof | Skipped, ...]) -> str:
     rate, stride = trained.preprocessing.sample_rate, trained.preprocessing.window_stride_ms
     runner = "TFLiteRunner" if any(proof.form == "TFLite" for proof in proofs) else "SavedModelRunner"
     streaming = f"""
@@ -108,32 +115,86 @@ numbers.
 """
 
 
-def _accuracy(trained: TrainedNetwork, evidence: Evidence, proofs: tuple[Proof, ...]) -> str:
-    clips = len(evidence.audio)
-    amount = f"all {clips:,}" if clips == evidence.available else f"{clips:,} of {evidence.available:,}"
-    matrix = "\n".join(_confusion(trained.labels, proofs[0].report.confusion.tolist()))
+def _accuracy(trained: TrainedNetwork, report: ProofReport, proofs: tuple[Proof | Skipped, ...]) -> str:
+    clips, available = report.test_clips, report.available_clips
+    amount = f"all {clips:,}" if clips == available else f"{clips:,} of {available:,}"
+    first = next(proof for proof in proofs[1:] if isinstance(proof, Proof))
+    matrix = "\n".join(_confusion(trained.labels, first.report.confusion.tolist()))
+    resources = "\n".join(_resources(stage.resources) for stage in report.stages if stage.resources)
     return f"""\
-## Accuracy
+## Accuracy and proof
 
-Of these files themselves, run on {amount} test clips after they were made.
-*Difference* is the largest of any score to the trained network's. With less than what is demanded there would be no
-artifact.
+{report.verdict}
 
-| form | accuracy | 95 % interval | same label | difference | demanded |
-|---|---|---|---|---|---|
-{"".join(_form(proof) for proof in proofs)}
-Rows are what was spoken, columns what {proofs[0].form} heard:
+Of these files themselves, run on {amount} test clips after they were made, unless fewer are named.
+*Scores* is the largest difference of any score to the trained network's, *features* of any feature to the definition in
+float64, on {report.noise}. With less than what is demanded there would be no artifact. `report.json` holds
+the same for programs.
+
+| stage | accuracy | 95 % interval | change | same label | scores | features | files | demanded |
+|---|---|---|---|---|---|---|---|---|
+{"".join(_stage(stage, clips) for stage in report.stages)}
+{resources}
+Rows are what was spoken, columns what {first.form} heard:
 
 {matrix}
 """
 
 
-def _form(proof: Proof) -> str:
-    share = proof.report.accuracy
+def _stage(stage: Stage, clips: int) -> str:
+    if stage.status == "skipped":
+        return f"| {stage.title} | not run: {stage.reason} | | | | | | | |\n"
+    fewer = f" ({stage.clips} clips)" if stage.clips < clips else ""
     return (
-        f"| {proof.form} | {share.value:.2%} | {share.low:.1%} – {share.high:.1%} | {proof.agreement:.2%} "
-        f"| {proof.largest_difference:.0e} | {allowed(proof.bound)} |\n"
+        f"| {stage.title}{fewer} | {stage.accuracy:.2%} | {stage.accuracy_low:.1%} – {stage.accuracy_high:.1%} "
+        f"| {stage.accuracy_change:+.2%} | {stage.agreement:.2%} | {_difference(stage.score_difference)} "
+        f"| {_difference(stage.feature_difference)} | {_kilobytes(stage.file_bytes)} | {stage.demanded} |\n"
     )
+
+
+def _difference(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0e}" if value else "0"
+
+
+def _kilobytes(size: int | None) -> str:
+    return "–" if size is None else f"{size / 1000:,.0f} kB"
+
+
+def _resources(resources: Resources) -> str:
+    return (
+        f"On an emulated {resources.processor}: {resources.flash_bytes:,} bytes of flash, {resources.ram_bytes:,} of "
+        f"RAM, {resources.stack_bytes:,} of it stack, and {resources.instructions_per_second / 1e6:.1f} million "
+        f"instructions for each second of audio.\n"
+    )
+
+
+def _estimates(report: ProofReport) -> str:
+    rows = "".join(_estimate(estimate) for estimate in report.estimates)
+    counted = any("counted" in estimate.basis for estimate in report.estimates)
+    return f"""\
+## Estimates for boards
+
+Estimated from {"counted instructions" if counted else "the size of the network"}
+and published results of MLPerf Tiny, never measured on these boards. Ranges are error bars. One decision at every
+stride; only computing is counted, no microphone, no radio, no sleep. The battery holds 1,000 mAh at 3 V.
+
+| board | latency of a decision | load | power | battery | |
+|---|---|---|---|---|---|
+{rows}"""
+
+
+def _estimate(row: Estimate) -> str:
+    days = f"{_range(row.battery_days)} days" if row.battery_days else "–"
+    latency, load, power = _range(row.latency_ms, " ms"), _range(row.load, " %", 100), _range(row.power_mw, " mW")
+    return f"| {row.board} | {latency} | {load} | {power} | {days} | {row.note} |\n"
+
+
+def _range(values: Range | None, unit: str = "", factor: float = 1) -> str:
+    if values is None:
+        return "–"
+    low, middle, high = (f"{value * factor:.2g}" if value * factor < 100 else f"{value * factor:,.0f}"
+                         for value in (values.low, values.middle, values.high))  # fmt: skip
+    return f"{middle}{unit} ({low} – {high})"
 
 
 def _confusion(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> Iterator[str]:
