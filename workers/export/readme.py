@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from edgewise.spec import client
 from edgewise.spec.detection import OperatingPoint
-from edgewise.spec.estimates import Estimate, Range
+from edgewise.spec.estimates import Estimate
 from edgewise.spec.proof import ProofReport, Resources, Stage
 from workers.engine.weights import TrainedNetwork
 from workers.export.proof import Proof, Skipped
@@ -126,14 +126,12 @@ def _accuracy(trained: TrainedNetwork, report: ProofReport, proofs: tuple[Proof 
 
 {report.verdict}
 
-Of these files themselves, run on {amount} test clips after they were made, unless fewer are named.
-*Scores* is the largest difference of any score to the trained network's, *features* of any feature to the definition in
-float64, on {report.noise}. With less than what is demanded there would be no artifact. `report.json` holds
-the same for programs.
+Of these files themselves, run on {amount} test clips after they were made. Scores differ at most so much from the
+trained network's, and features from the definition in float64, on {report.noise}. With
+less than what is demanded there would be no artifact. `report.json` holds the same for programs.
 
-| stage | accuracy | 95 % interval | change | same label | scores | features | files | demanded |
-|---|---|---|---|---|---|---|---|---|
-{"".join(_stage(stage, clips) for stage in report.stages)}
+{_heading("stage", report.stages[0].columns, "demanded")}
+{"".join(map(_stage, report.stages))}
 {resources}
 Rows are what was spoken, columns what {first.form} heard:
 
@@ -141,23 +139,11 @@ Rows are what was spoken, columns what {first.form} heard:
 """
 
 
-def _stage(stage: Stage, clips: int) -> str:
+def _stage(stage: Stage) -> str:
     if stage.status == "skipped":
-        return f"| {stage.title} | not run: {stage.reason} | | | | | | | |\n"
-    fewer = f" ({stage.clips} clips)" if stage.clips < clips else ""
-    return (
-        f"| {stage.title}{fewer} | {stage.accuracy:.2%} | {stage.accuracy_low:.1%} – {stage.accuracy_high:.1%} "
-        f"| {stage.accuracy_change:+.2%} | {stage.agreement:.2%} | {_difference(stage.score_difference)} "
-        f"| {_difference(stage.feature_difference)} | {_kilobytes(stage.file_bytes)} | {stage.demanded} |\n"
-    )
-
-
-def _difference(value: float | None) -> str:
-    return "–" if value is None else f"{value:.0e}" if value else "0"
-
-
-def _kilobytes(size: int | None) -> str:
-    return "–" if size is None else f"{size / 1000:,.0f} kB"
+        return f"| {stage.title} | not run: {stage.reason} |" + " |" * len(stage.columns) + "\n"
+    cells = "".join(f" {text} |" for _, text in stage.columns)
+    return f"| {stage.title} |{cells} {stage.demanded} |\n"
 
 
 def _resources(resources: Resources) -> str:
@@ -178,23 +164,18 @@ Estimated from {"counted instructions" if counted else "the size of the network"
 and published results of MLPerf Tiny, never measured on these boards. Ranges are error bars. One decision at every
 stride; only computing is counted, no microphone, no radio, no sleep. The battery holds 1,000 mAh at 3 V.
 
-| board | latency of a decision | load | power | battery | |
-|---|---|---|---|---|---|
+{_heading("board", report.estimates[0].columns, "")}
 {rows}"""
 
 
 def _estimate(row: Estimate) -> str:
-    days = f"{_range(row.battery_days)} days" if row.battery_days else "–"
-    latency, load, power = _range(row.latency_ms, " ms"), _range(row.load, " %", 100), _range(row.power_mw, " mW")
-    return f"| {row.board} | {latency} | {load} | {power} | {days} | {row.note} |\n"
+    cells = "".join(f" {text} |" for _, text in row.columns)
+    return f"| {row.board} |{cells} {row.note} |\n"
 
 
-def _range(values: Range | None, unit: str = "", factor: float = 1) -> str:
-    if values is None:
-        return "–"
-    low, middle, high = (f"{value * factor:.2g}" if value * factor < 100 else f"{value * factor:,.0f}"
-                         for value in (values.low, values.middle, values.high))  # fmt: skip
-    return f"{middle}{unit} ({low} – {high})"
+def _heading(first: str, columns: Iterable[tuple[str, str]], last: str) -> str:
+    names = [first, *(name.lower() for name, _ in columns), last]
+    return f"| {' | '.join(names)} |\n{'|---' * len(names)}|"
 
 
 def _confusion(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> Iterator[str]:

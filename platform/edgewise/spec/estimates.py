@@ -26,6 +26,14 @@ class Range(BaseModel):
     middle: float
     high: float
 
+    def written(self, unit: str, factor: float = 1) -> str:
+        """Write it as people read it: 6.1 ms (4.2 – 9)."""
+        low, middle, high = (
+            f"{value * factor:,.0f}" if value * factor >= 100 else f"{value * factor:.2g}"
+            for value in (self.low, self.middle, self.high)
+        )
+        return f"{middle} {unit} ({low} – {high})"
+
 
 class Estimate(BaseModel):
     """What one decision, a frame's scores, takes on a board: an estimate, not a measurement."""
@@ -42,6 +50,20 @@ class Estimate(BaseModel):
     power_mw: Range | None = Field(None, description="Average of computing, at one decision per stride.")
     battery_days: Range | None = Field(None, description="On 1,000 mAh at 3 V, if nothing but computing took power.")
     note: str = ""
+
+    @property
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        """Headings and texts of a table's row, after the board."""
+        return (
+            ("Latency of a decision", _written(self.latency_ms, "ms")),
+            ("Load", _written(self.load, "%", 100)),
+            ("Power", _written(self.power_mw, "mW")),
+            ("Battery", _written(self.battery_days, "days")),
+        )
+
+
+def _written(values: Range | None, unit: str, factor: float = 1) -> str:
+    return "–" if values is None else values.written(unit, factor)
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,20 @@ class Stage(BaseModel):
     file_bytes: int | None = Field(None, description="Size of the files that it consists of.")
     resources: Resources | None = None
 
+    @property
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        """Headings and texts of a table's row, after the title."""
+        size = "–" if self.file_bytes is None else f"{self.file_bytes / 1000:,.0f} kB"
+        return (
+            ("Clips", f"{self.clips:,}"),
+            ("Accuracy", f"{100 * (self.accuracy or 0):.2f} %"),
+            ("Change", f"{100 * (self.accuracy_change or 0):+.2f} %"),
+            ("Same label", percentage(self.agreement or 0)),
+            ("Scores differ", difference(self.score_difference)),
+            ("Features differ", difference(self.feature_difference)),
+            ("Files", size),
+        )
+
 
 class ProofReport(BaseModel):
     """All stages of an artifact, in their order, and estimates for devices."""
@@ -80,13 +94,18 @@ class ProofReport(BaseModel):
         if broken := next((stage for stage in self.stages if stage.status == "differs"), None):
             return f"{broken.title} does not compute what was trained."
         agreement = min(stage.agreement or 0 for stage in self.exported)
-        difference = max(stage.score_difference or 0 for stage in self.exported)
+        largest = max(stage.score_difference or 0 for stage in self.exported)
         return (
             f"Computes what was trained: {percentage(agreement)} of {self.test_clips:,} test clips get the same label, "
-            f"largest score difference {difference:.0e}."
+            f"largest score difference {difference(largest)}."
         )
 
 
 def percentage(share: float) -> str:
     """Write a share as people read it; only what is all is called 100 %."""
-    return "100 %" if share == 1 else f"{min(share, 0.9999):.2%}".replace("%", " %")
+    return "100 %" if share == 1 else f"{100 * min(share, 0.9999):.2f} %"
+
+
+def difference(value: float | None) -> str:
+    """Write a difference by its order of magnitude."""
+    return "–" if value is None else f"{value:.0e}" if value else "0"

@@ -54,7 +54,10 @@ def test_counted_instructions_replace_the_rule_and_narrow_the_range() -> None:
 
 def test_energy_and_days_follow_from_latency_and_published_power() -> None:
     row = estimates(WORK)[0]
-    assert row.latency_ms and row.energy_uj and row.power_mw and row.battery_days
+    assert row.latency_ms is not None
+    assert row.energy_uj is not None
+    assert row.power_mw is not None
+    assert row.battery_days is not None
     assert row.energy_uj.middle == pytest.approx(row.latency_ms.middle * 9.9, rel=0.1)
     assert row.power_mw.middle == pytest.approx(row.energy_uj.middle / 20, rel=0.1)
     assert row.battery_days.middle == pytest.approx(3000 / row.power_mw.middle / 24, rel=0.1)
