@@ -26,7 +26,7 @@ from workers.export.forms import EXACT, MOST_CLIPS, Bound, FloatArray, Form
 AT_ONCE = 50
 NOISE_SEED = 0
 NOISE_DBFS = (-50, -40, -30, -20, -10)
-NOISE = f"white noise at {', '.join(map(str, NOISE_DBFS))} dB of full scale, seed {NOISE_SEED}"
+NOISE = f"white noise at {len(NOISE_DBFS)} levels from {NOISE_DBFS[0]} to {NOISE_DBFS[-1]} dB of full scale"
 MEASURED_CLIPS = 2
 
 

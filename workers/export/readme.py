@@ -126,9 +126,10 @@ def _accuracy(trained: TrainedNetwork, report: ProofReport, proofs: tuple[Proof 
 
 {report.verdict}
 
-Of these files themselves, run on {amount} test clips after they were made. Scores differ at most so much from the
-trained network's, and features from the definition in float64, on {report.noise}. With
-less than what is demanded there would be no artifact. `report.json` holds the same for programs.
+Of these files themselves, run on {amount} test clips after they were made. *Scores* and *features* are the largest
+differences: of scores to the trained network's, and of features to their definition in float64, on
+{report.noise}. With less than what is demanded there would be no artifact.
+`report.json` holds the same for programs.
 
 {_heading("stage", report.stages[0].columns, "demanded")}
 {"".join(map(_stage, report.stages))}
@@ -161,8 +162,9 @@ def _estimates(report: ProofReport) -> str:
 ## Estimates for boards
 
 Estimated from {"counted instructions" if counted else "the size of the network"}
-and published results of MLPerf Tiny, never measured on these boards. Ranges are error bars. One decision at every
-stride; only computing is counted, no microphone, no radio, no sleep. The battery holds 1,000 mAh at 3 V.
+and published results of MLPerf Tiny, never measured on these boards; error bars in brackets. Latency is that of one
+decision, load and power those of one at every stride; above 100 % a board does not keep up with speech. Only computing
+is counted, no microphone, radio or sleep. The battery holds 1,000 mAh at 3 V.
 
 {_heading("board", report.estimates[0].columns, "")}
 {rows}"""

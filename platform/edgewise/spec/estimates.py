@@ -55,7 +55,7 @@ class Estimate(BaseModel):
     def columns(self) -> tuple[tuple[str, str], ...]:
         """Headings and texts of a table's row, after the board."""
         return (
-            ("Latency of a decision", _written(self.latency_ms, "ms")),
+            ("Latency", _written(self.latency_ms, "ms")),
             ("Load", _written(self.load, "%", 100)),
             ("Power", _written(self.power_mw, "mW")),
             ("Battery", _written(self.battery_days, "days")),

@@ -53,10 +53,10 @@ class Stage(BaseModel):
         return (
             ("Clips", f"{self.clips:,}"),
             ("Accuracy", f"{100 * (self.accuracy or 0):.2f} %"),
-            ("Change", f"{100 * (self.accuracy_change or 0):+.2f} %"),
+            ("Change", f"{100 * self.accuracy_change:+.2f} %" if self.accuracy_change else "0"),
             ("Same label", percentage(self.agreement or 0)),
-            ("Scores differ", difference(self.score_difference)),
-            ("Features differ", difference(self.feature_difference)),
+            ("Scores", difference(self.score_difference)),
+            ("Features", difference(self.feature_difference)),
             ("Files", size),
         )
 
@@ -107,5 +107,7 @@ def percentage(share: float) -> str:
 
 
 def difference(value: float | None) -> str:
-    """Write a difference by its order of magnitude."""
-    return "–" if value is None else f"{value:.0e}" if value else "0"
+    """Write a difference by its order of magnitude: 2e-5."""
+    if value is None:
+        return "–"
+    return f"{value:.2g}" if value >= 0.01 or not value else f"{value:.0e}".replace("e-0", "e-")
