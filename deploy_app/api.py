@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.urls import include, path
 from django.utils.cache import get_conditional_response
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from pydantic import RootModel
 from rest_framework import generics, mixins, serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.renderers import JSONRenderer
@@ -31,6 +32,7 @@ from edgewise.jobs.models import State
 from edgewise.jobs.presentation import snapshot
 from edgewise.jobs.services import request_cancel
 from edgewise.spec.fields import declared
+from edgewise.spec.proof import ProofReport
 from runs_app import queries as runs
 
 
@@ -65,17 +67,22 @@ class Formats(APIView):
         return Response(list(rows))
 
 
+class ArtifactReport(RootModel[ProofReport | None]):
+    """What was proved of an artifact; null until it was checked."""
+
+
 class ArtifactSerializer(serializers.ModelSerializer[Artifact]):
-    """An artifact. `download` is its address, null until it is built."""
+    """An artifact. `download` is its address, null until it is built; `report` what was proved, null until then."""
 
     job = serializers.SerializerMethodField()
     download = serializers.SerializerMethodField()
+    report = serializers.SerializerMethodField()
 
     class Meta:
         model = Artifact
         fields = [
             "id", "run", "format", "options", "weights_sha256", "threshold", "smoothing_ms", "size", "sha256",
-            "accuracy", "created_at", "job", "download",
+            "accuracy", "created_at", "job", "download", "report",
         ]  # fmt: skip
 
     def get_job(self, artifact: Artifact) -> dict[str, Any]:
@@ -85,6 +92,12 @@ class ArtifactSerializer(serializers.ModelSerializer[Artifact]):
     def get_download(self, artifact: Artifact) -> str | None:
         """Return the address of the file."""
         return f"/api/v1/artifacts/{artifact.pk}/download" if artifact.state == State.SUCCEEDED else None
+
+    # Its extension for pydantic takes models here, too, which its types do not say.
+    @extend_schema_field(cast(Any, ArtifactReport))
+    def get_report(self, artifact: Artifact) -> dict[str, Any] | None:
+        """Return what was proved of it, as `report.json` in its archive; null until it was checked."""
+        return artifact.report
 
 
 class NewArtifactSerializer(serializers.Serializer[Any]):

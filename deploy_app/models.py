@@ -6,6 +6,7 @@ from django.db import models
 
 from edgewise.jobs.models import Job, Queue
 from edgewise.spec.detection import OperatingPoint
+from edgewise.spec.proof import ProofReport
 from runs_app.models import Run
 
 
@@ -25,6 +26,10 @@ class Artifact(Job):
     sha256 = models.CharField(max_length=64, blank=True)
     accuracy = models.FloatField(null=True, blank=True, help_text="Of the exported network itself, on the test split.")
 
+    report = models.JSONField(
+        null=True, blank=True, help_text="What was proved of it, as report.json in its archive (edgewise.spec.proof)."
+    )
+
     class Meta(Job.Meta):
         constraints = [
             *Job.Meta.constraints,
@@ -41,6 +46,11 @@ class Artifact(Job):
     def operating_point(self) -> OperatingPoint:
         """The operating point that it carries."""
         return OperatingPoint.model_validate({"threshold": self.threshold, "smoothing_ms": self.smoothing_ms})
+
+    @property
+    def proof(self) -> ProofReport | None:
+        """What was proved of it; None until it was checked."""
+        return None if self.report is None else ProofReport.model_validate(self.report)
 
     @property
     def file_name(self) -> str:

@@ -10,6 +10,7 @@ app_name = "deploy"
 urlpatterns = [
     path("runs/<uuid:run_id>/deploy", views.page, name="page"),
     path("artifacts/<uuid:artifact_id>/", views.build, name="build"),
+    path("artifacts/<uuid:artifact_id>/proof", views.proof, name="proof"),
     path("artifacts/<uuid:artifact_id>/cancel", views.cancel, name="cancel"),
     path("artifacts/<uuid:artifact_id>/delete", views.delete, name="delete"),
 ]

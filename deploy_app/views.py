@@ -51,6 +51,15 @@ def build(request: HttpRequest, artifact_id: uuid.UUID) -> HttpResponse:
 
 
 @signed_in
+@require_GET
+def proof(request: HttpRequest, artifact_id: uuid.UUID) -> HttpResponse:
+    """Show what was proved of an artifact, and what it takes on boards."""
+    artifact = queries.artifact(workspace_of(request), artifact_id)
+    context = {"artifact": artifact, "title": _title(artifact), "proof": artifact.proof}
+    return dialog(request, "deploy/proof_dialog.html", context)
+
+
+@signed_in
 @require_POST
 def cancel(request: HttpRequest, artifact_id: uuid.UUID) -> HttpResponse:
     """Stop building an artifact."""
@@ -88,6 +97,7 @@ def _context(run: Run, artifact: Artifact | None = None) -> dict[str, Any]:
         "run": run, "tab": "deploy", "formats": formats, "chosen": formats[0].name, "options": options,
         "artifact": artifact, "earlier": [row for row in artifacts if not row.active or row != artifact],
         "titles": {row.pk: _title(row) for row in artifacts},
+        "proof": artifact.proof if artifact else None,
         "why_not": services.why_not_deployable(run),
     }  # fmt: skip
 

@@ -99,6 +99,14 @@ class Attempt:
         """
         retrying(lambda: services.write_fenced_log(self.job, text, level))
 
+    def write(self, **values: Any) -> None:
+        """Write values to the job's row.
+
+        Raises:
+            LeaseLost: another attempt has begun.
+        """
+        retrying(lambda: services.write_fenced(self.job, **values))
+
     @contextmanager
     def scratch_folder(self) -> Iterator[Path]:
         """Give an empty local folder until the block ends, or until the next attempt begins if this one is killed."""

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from edgewise.spec.detection import OperatingPoint
+from edgewise.spec.proof import REPORT, ProofReport
 from workers.engine.networks import fold
 from workers.engine.weights import TrainedNetwork
-from workers.export.proof import Evidence, Proof
+from workers.export.proof import Evidence, Proof, Skipped
 from workers.export.readme import readme
 
 CLIENT_VERSION = "24.3.6"
@@ -48,7 +49,8 @@ def describe(
     folder: Path,
     trained: TrainedNetwork,
     evidence: Evidence,
-    proofs: tuple[Proof, ...],
+    proofs: tuple[Proof | Skipped, ...],
+    report: ProofReport,
     point: OperatingPoint,
     origin: Origin,
     try_it: Path,
@@ -57,7 +59,8 @@ def describe(
     parameters = json.dumps(parameters_json(trained, proofs, point, origin), indent=2, ensure_ascii=False) + "\n"
     (folder / "parameters.json").write_text(parameters, encoding="utf-8")
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in trained.labels), encoding="utf-8")
-    (folder / "README.md").write_text(readme(trained, evidence, proofs, point, origin), encoding="utf-8")
+    (folder / "README.md").write_text(readme(trained, report, proofs, point, origin), encoding="utf-8")
+    (folder / REPORT).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (folder / try_it.name).write_bytes(try_it.read_bytes())
     golden = evidence.sample(GOLDEN_CLIPS)
     np.savez(
@@ -70,7 +73,7 @@ def describe(
 
 
 def parameters_json(
-    trained: TrainedNetwork, proofs: tuple[Proof, ...], point: OperatingPoint, origin: Origin
+    trained: TrainedNetwork, proofs: tuple[Proof | Skipped, ...], point: OperatingPoint, origin: Origin
 ) -> dict[str, Any]:
     """Return what the client reads, and beside it what it ignores: `labels`, `threshold`, `detection`, `edgewise`.
 
@@ -104,23 +107,37 @@ def parameters_json(
     }
 
 
-def worst(proofs: tuple[Proof, ...]) -> Proof:
-    """Return the proof of the least accurate form: what an artifact promises holds for each of its forms."""
-    return min(proofs, key=lambda proof: proof.report.accuracy.value)
+def worst(proofs: tuple[Proof | Skipped, ...]) -> Proof:
+    """Return the proof of the least accurate form: what an artifact promises holds for each of its forms.
+
+    The trained network, which comes first, is no form of it, and a form that heard but a part of the clips is not
+    comparable.
+    """
+    forms = [proof for proof in proofs[1:] if isinstance(proof, Proof)]
+    most = max(proof.report.clips for proof in forms)
+    return min((proof for proof in forms if proof.report.clips == most), key=lambda proof: proof.report.accuracy.value)
+
+
+def size(folder: Path, only: Collection[str] | None = None) -> int:
+    """Add up the bytes of the files in `folder`, all or `only` some."""
+    return sum(path.stat().st_size for _, path in _files(folder, only))
 
 
 def pack(folder: Path, target: Path, only: Collection[str] | None = None) -> None:
     """Put the files in `folder`, all or `only` some, into the archive `target`, which appears when it is whole."""
     part = target.with_suffix(".part")
     with zipfile.ZipFile(part, "w") as archive:
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            name = path.relative_to(folder).as_posix()
-            if only is not None and name not in only:
-                continue
+        for name, path in _files(folder, only):
             entry = zipfile.ZipInfo(name, EARLIEST)
             entry.create_system, entry.external_attr = 3, 0o100644 << 16
             archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED, 9)
     os.replace(part, target)
+
+
+def _files(folder: Path, only: Collection[str] | None) -> list[tuple[str, Path]]:
+    """List names and paths in an order that is always the same."""
+    files = ((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_file())
+    return sorted((name, path) for name, path in files if only is None or name in only)
 
 
 def _plain(value: float) -> float:

@@ -6,7 +6,7 @@ is a row here and a row of the same name in `deploy_app/formats.py`, where its t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,12 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edgewise.spec.detection import OperatingPoint
+from edgewise.spec.proof import Resources
 from workers.engine.weights import TrainedNetwork
 from workers.export import coral, onnx, savedmodel, tflite
 from workers.export.boards.form import Program
 from workers.export.boards.image import DISCO, NORDIC, Board
-from workers.export.c import package
+from workers.export.c import emulator, host, package, wasm
 from workers.export.c.package import SOURCES_ALONE, Library
+from workers.export.c.targets import TARGETS
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -39,10 +41,17 @@ class Bound:
     """Least share of clips that get the trained network's label; one clip may always differ."""
     accuracy: float = 1.0
     """Largest loss of accuracy on the test clips, as a share; one clip may always be lost."""
+    features: float = 1e-4
+    """Of any feature of white noise to the client's definition, where a form gives its features in float."""
 
 
 EXACT = Bound(difference=1e-3)
 QUANTISED = Bound(agreement=0.99, accuracy=0.005)
+
+Run = Callable[[FloatArray], FloatArray]
+MOST_CLIPS = 500
+EMULATED_CLIPS = 20
+"""A processor that is emulated is slow, and runs the same code as the other forms."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +61,17 @@ class Form:
     title: str
     write: Callable[[Path, TrainedNetwork], None]
     """Write its files into a folder."""
-    load: Callable[[Path], Callable[[FloatArray], FloatArray]]
+    load: Callable[[Path], Run]
     """Load them: audio of whole clips (clips, samples) → logits (clips, labels)."""
     bound: Bound = EXACT
+    load_features: Callable[[Path], Run] | None = None
+    """Load what computes features: audio (clips, samples) → (clips, frames, features). None: they cannot be seen."""
+    measure: Callable[[Path, FloatArray], Resources] | None = None
+    """Measure what it takes while it hears clips (clips, samples)."""
+    most_clips: int = MOST_CLIPS
+    """Test clips that it is run on."""
+    why_not: Callable[[], str | None] = lambda: None
+    """Say why it cannot be run here, and its stage is skipped; None where it can."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +83,11 @@ class Wishes:
     point: OperatingPoint
     calibration: FloatArray
     """Recordings of the training that give integers their ranges, (clips, samples)."""
+
+    @property
+    def precision(self) -> str:
+        """Of the network: `float32` or `int8`."""
+        return str(self.options.get("precision", "float32"))
 
 
 @dataclass(frozen=True)
@@ -79,11 +101,15 @@ class Format:
     """Names of the files that the archive may hold, where the client wants no others."""
 
 
-SAVED_MODEL = Form("SavedModel", savedmodel.write, savedmodel.load)
-TFLITE = Form("TFLite", tflite.write, tflite.load)
+SAVED_MODEL = Form("SavedModel", savedmodel.write, savedmodel.load, load_features=savedmodel.load_features)
+TFLITE = Form("TFLite", tflite.write, tflite.load, load_features=tflite.load_features)
 ONNX_CLIP = Form("ONNX, whole clips", onnx.write_clip, onnx.load_clip)
-ONNX_STREAM = Form("ONNX, frame by frame", onnx.write_stream, onnx.load_stream)
-PYTHON_RUNNER = Form("Python runner", package.write_runner, package.load_runner)
+ONNX_STREAM = Form(
+    "ONNX, frame by frame", onnx.write_stream, onnx.load_stream, load_features=onnx.load_features
+)
+PYTHON_RUNNER = Form(
+    "Python runner", package.write_runner, package.load_runner, load_features=package.load_runner_features
+)
 
 FILES = Path(__file__).parent / "files"
 WITH_CLIENT = FILES / "try_it.py"
@@ -94,13 +120,53 @@ def tflite_form(wishes: Wishes) -> Form:
     if wishes.options["precision"] == "float32":
         return TFLITE
     write = partial(tflite.write_int8, calibration=wishes.calibration)
-    return Form("TFLite, int8", write, tflite.load, QUANTISED)
+    return Form("TFLite, int8", write, tflite.load, QUANTISED, load_features=tflite.load_features)
 
 
-def c_library(wishes: Wishes) -> Form:
-    """The C library with the precision, target and operating point that were chosen."""
+def c_library(wishes: Wishes) -> tuple[Form, ...]:
+    """The C library with the precision, target and operating point that were chosen, and what was compiled of it."""
     library = Library(wishes.options["precision"], wishes.options["target"], wishes.point, wishes.calibration)
-    return Form(f"C library, {library.precision}", library.write, library.load, _bound(library))
+    bound = _bound(library)
+    sources = Form(
+        f"C library, {library.precision}", library.write, library.load, bound, load_features=library.load_features
+    )
+    return (sources, *_compiled(library, bound), PYTHON_RUNNER)
+
+
+def _compiled(library: Library, bound: Bound) -> Iterator[Form]:
+    """The library that was compiled for a target, run in what this machine has for it."""
+    if library.target == SOURCES_ALONE:
+        return
+    title = f"{TARGETS[library.target].title}, {library.precision}"
+    if library.target == "wasm":
+        yield Form(
+            f"{title}, in Node", _nothing, wasm.load, bound, load_features=wasm.load_features, why_not=wasm.why_not
+        )
+    elif library.target in emulator.BOARDS:
+        yield Form(
+            f"{title}, emulated",
+            _nothing,
+            partial(emulator.load, target=library.target),
+            bound,
+            load_features=partial(emulator.load_features, target=library.target),
+            measure=partial(emulator.measure, target=library.target),
+            most_clips=EMULATED_CLIPS,
+            why_not=emulator.why_not,
+        )
+    else:
+        file = Path("lib") / library.target / TARGETS[library.target].file
+        yield Form(
+            title,
+            _nothing,
+            lambda folder: host.load(folder / file, folder / "src"),
+            bound,
+            load_features=lambda folder: host.load_features(folder / file, folder / "src"),
+            why_not=lambda: host.why_not(library.target),
+        )
+
+
+def _nothing(folder: Path, trained: TrainedNetwork) -> None:
+    """Its files were written with the sources."""
 
 
 def edge_tpu(wishes: Wishes) -> Form:
@@ -130,7 +196,7 @@ FORMATS: dict[str, Format] = {
     "savedmodel": Format(lambda wishes: (SAVED_MODEL,), WITH_CLIENT),
     "tflite": Format(lambda wishes: (tflite_form(wishes),), WITH_CLIENT),
     "onnx": Format(lambda wishes: (ONNX_CLIP, ONNX_STREAM), FILES / "onnx" / "try_it.py"),
-    "c": Format(lambda wishes: (c_library(wishes), PYTHON_RUNNER), package.FILES / "try_it.py"),
+    "c": Format(c_library, package.FILES / "try_it.py"),
     "coral": Format(lambda wishes: (edge_tpu(wishes),), WITH_CLIENT, (coral.MODEL, "parameters.json")),
     "disco": for_board(DISCO),
     "nordic": for_board(NORDIC),

@@ -89,6 +89,17 @@ def load_stream(folder: Path) -> Callable[[FloatArray], FloatArray]:
     return logits
 
 
+def load_features(folder: Path) -> Callable[[FloatArray], FloatArray]:
+    """Load what computes features: audio (clips, samples) → (clips, frames, features)."""
+    extractor = _session(folder / FEATURES)
+
+    def features(audio: FloatArray) -> FloatArray:
+        found: FloatArray = extractor.run(None, {"audio": audio})[0]
+        return found
+
+    return features
+
+
 # --- graphs -----------------------------------------------------------------------------------------------------------
 
 

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from edgewise.spec import client
 from edgewise.spec.detection import OperatingPoint
+from edgewise.spec.estimates import Estimate
+from edgewise.spec.proof import ProofReport, Resources, Stage
 from workers.engine.weights import TrainedNetwork
-from workers.export.proof import Evidence, Proof, allowed
+from workers.export.proof import Proof, Skipped
 
 if TYPE_CHECKING:
     from workers.export.artifact import Origin
 
 
 def readme(
-    trained: TrainedNetwork, evidence: Evidence, proofs: tuple[Proof, ...], point: OperatingPoint, origin: Origin
+    trained: TrainedNetwork,
+    report: ProofReport,
+    proofs: tuple[Proof | Skipped, ...],
+    point: OperatingPoint,
+    origin: Origin,
 ) -> str:
     """Say how to run the artifact, what it hears, how well, and under which licences."""
     sections = (
         _head(trained, origin),
         _usage(trained, proofs),
         _scores(trained, point),
-        _accuracy(trained, evidence, proofs),
+        _accuracy(trained, report, proofs),
+        _estimates(report),
         _licences(trained, origin),
     )
     return "\n".join(sections)
@@ -40,10 +47,11 @@ Network {trained.spec.title}, trained with Edgewise {origin.version}, seed {orig
 """
 
 
-def _usage(trained: TrainedNetwork, proofs: Sequence[Proof]) -> str:
-    if proofs[0].form.startswith("C library"):
+def _usage(trained: TrainedNetwork, proofs: Sequence[Proof | Skipped]) -> str:
+    first_form = proofs[1].form  # behind the trained network itself
+    if first_form.startswith("C library"):
         return _library_usage(trained)
-    if proofs[0].form.startswith("ONNX"):
+    if first_form.startswith("ONNX"):
         return _onnx_usage(trained)
     return _client_usage(trained, tuple(proofs))
 
@@ -77,7 +85,7 @@ scores that the trained network gives them.
 """
 
 
-def _client_usage(trained: TrainedNetwork, proofs: tuple[Proof, ...]) -> str:
+def _client_usage(trained: TrainedNetwork, proofs: tuple[Proof | Skipped, ...]) -> str:
     rate, stride = trained.preprocessing.sample_rate, trained.preprocessing.window_stride_ms
     runner = "TFLiteRunner" if any(proof.form.startswith("TFLite") for proof in proofs) else "SavedModelRunner"
     streaming = f"""
@@ -148,32 +156,69 @@ numbers.
 """
 
 
-def _accuracy(trained: TrainedNetwork, evidence: Evidence, proofs: tuple[Proof, ...]) -> str:
-    clips = len(evidence.audio)
-    amount = f"all {clips:,}" if clips == evidence.available else f"{clips:,} of {evidence.available:,}"
-    matrix = "\n".join(_confusion(trained.labels, proofs[0].report.confusion.tolist()))
+def _accuracy(trained: TrainedNetwork, report: ProofReport, proofs: tuple[Proof | Skipped, ...]) -> str:
+    clips, available = report.test_clips, report.available_clips
+    amount = f"all {clips:,}" if clips == available else f"{clips:,} of {available:,}"
+    first = next(proof for proof in proofs[1:] if isinstance(proof, Proof))
+    matrix = "\n".join(_confusion(trained.labels, first.report.confusion.tolist()))
+    resources = "\n".join(_resources(stage.resources) for stage in report.stages if stage.resources)
     return f"""\
-## Accuracy
+## Accuracy and proof
 
-Of these files themselves, run on {amount} test clips after they were made.
-*Difference* is the largest of any score to the trained network's. With less than what is demanded there would be no
-artifact.
+{report.verdict}
 
-| form | accuracy | 95 % interval | same label | difference | demanded |
-|---|---|---|---|---|---|
-{"".join(_form(proof) for proof in proofs)}
-Rows are what was spoken, columns what {proofs[0].form} heard:
+Of these files themselves, run on {amount} test clips after they were made. *Scores* and *features* are the largest
+differences: of scores to the trained network's, and of features to their definition in float64, on
+{report.noise}. With less than what is demanded there would be no artifact.
+`report.json` holds the same for programs.
+
+{_heading("stage", report.stages[0].columns, "demanded")}
+{"".join(map(_stage, report.stages))}
+{resources}
+Rows are what was spoken, columns what {first.form} heard:
 
 {matrix}
 """
 
 
-def _form(proof: Proof) -> str:
-    share = proof.report.accuracy
+def _stage(stage: Stage) -> str:
+    if stage.status == "skipped":
+        return f"| {stage.title} | not run: {stage.reason} |" + " |" * len(stage.columns) + "\n"
+    cells = "".join(f" {text} |" for _, text in stage.columns)
+    return f"| {stage.title} |{cells} {stage.demanded} |\n"
+
+
+def _resources(resources: Resources) -> str:
     return (
-        f"| {proof.form} | {share.value:.2%} | {share.low:.1%} – {share.high:.1%} | {proof.agreement:.2%} "
-        f"| {proof.largest_difference:.0e} | {allowed(proof.bound)} |\n"
+        f"On an emulated {resources.processor}: {resources.flash_bytes:,} bytes of flash, {resources.ram_bytes:,} of "
+        f"RAM, {resources.stack_bytes:,} of it stack, and {resources.instructions_per_second / 1e6:.1f} million "
+        f"instructions for each second of audio.\n"
     )
+
+
+def _estimates(report: ProofReport) -> str:
+    rows = "".join(_estimate(estimate) for estimate in report.estimates)
+    counted = any("counted" in estimate.basis for estimate in report.estimates)
+    return f"""\
+## Estimates for boards
+
+Estimated from {"counted instructions" if counted else "the size of the network"}
+and published results of MLPerf Tiny, never measured on these boards; error bars in brackets. Latency is that of one
+decision, load and power those of one at every stride; above 100 % a board does not keep up with speech. Only computing
+is counted, no microphone, radio or sleep. The battery holds 1,000 mAh at 3 V.
+
+{_heading("board", report.estimates[0].columns, "")}
+{rows}"""
+
+
+def _estimate(row: Estimate) -> str:
+    cells = "".join(f" {text} |" for _, text in row.columns)
+    return f"| {row.board} |{cells} {row.note} |\n"
+
+
+def _heading(first: str, columns: Iterable[tuple[str, str]], last: str) -> str:
+    names = [first, *(name.lower() for name, _ in columns), last]
+    return f"| {' | '.join(names)} |\n{'|---' * len(names)}|"
 
 
 def _confusion(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> Iterator[str]:

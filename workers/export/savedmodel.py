@@ -1,9 +1,9 @@
 """SavedModel: whole clips of audio in, one score for each label out.
 
 `nengo_edge.SavedModelRunner` calls the loaded object with a list of one tensor, which is why `__call__` takes one. All
-others use the signatures `serving_default` and `serve`, which give logits and probabilities by name. The graph computes
-one frame after the other, as streams are computed, so it takes clips of any length; one that is shorter than a window
-begins with silence.
+others use the signatures `serving_default` and `serve`, which give logits and probabilities by name, and `features`,
+which gives what they are made from. The graph computes one frame after the other, as streams are computed, so it takes
+clips of any length; one that is shorter than a window begins with silence.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class KeywordSpotter(tf.Module):  # type: ignore[misc]
     def __init__(self, trained: TrainedNetwork) -> None:
         super().__init__()
         # In float64: where a band is nearly empty, the rounding of a float32 spectrum would show in the scores.
-        self._features = FeatureGraph(trained.preprocessing, np.float64)
+        self._extract = FeatureGraph(trained.preprocessing, np.float64)
         self._network = fold(trained.spec, trained.arrays)
 
     @tf.function(input_signature=[[AUDIO]])  # type: ignore[untyped-decorator]
     def __call__(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         """Compute logits; the one tensor stands in a list because the client passes it so."""
         (audio,) = inputs
-        return _last_logits(self._network, self._features(self._features.begin(audio)))
+        return _last_logits(self._network, self._extract(self._extract.begin(audio)))
 
     @tf.function(input_signature=[AUDIO])  # type: ignore[untyped-decorator]
     def serve(self, audio: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -46,11 +46,17 @@ class KeywordSpotter(tf.Module):  # type: ignore[misc]
         logits = self([audio])
         return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
 
+    @tf.function(input_signature=[AUDIO])  # type: ignore[untyped-decorator]
+    def features(self, audio: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Compute the features of all whole windows, which the logits are made from."""
+        return {"features": self._extract(self._extract.begin(audio))}
+
 
 def write(folder: Path, trained: TrainedNetwork) -> None:
     """Write the SavedModel into `folder`: `saved_model.pb` and `variables/`."""
     module = KeywordSpotter(trained)
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve, "serve": module.serve})
+    signatures = {"serving_default": module.serve, "serve": module.serve, "features": module.features}
+    tf.saved_model.save(module, str(folder), signatures=signatures)
     canonicalize(folder)
 
 
@@ -58,6 +64,12 @@ def load(folder: Path) -> Callable[[FloatArray], FloatArray]:
     """Load the SavedModel in `folder`: audio (clips, samples) → logits (clips, labels)."""
     spotter = tf.saved_model.load(str(folder))
     return lambda audio: np.asarray(spotter([tf.constant(audio)]))
+
+
+def load_features(folder: Path) -> Callable[[FloatArray], FloatArray]:
+    """Load the SavedModel in `folder`: audio (clips, samples) → features (clips, frames, features)."""
+    spotter = tf.saved_model.load(str(folder))
+    return lambda audio: np.asarray(spotter.signatures["features"](tf.constant(audio))["features"])
 
 
 def _last_logits(network: FoldedNetwork, features: tf.Tensor) -> tf.Tensor:

@@ -57,6 +57,12 @@ def load(folder: Path) -> Callable[[FloatArray], FloatArray]:
     return logits
 
 
+def load_features(folder: Path) -> Callable[[FloatArray], FloatArray]:
+    """Load the extractor in `folder`: audio of whole clips (clips, samples) → features (clips, frames, features)."""
+    extract = Interpreter(folder / FEATURE_EXTRACTOR)
+    return lambda audio: extract(audio, np.zeros((len(audio), 0), np.float32))[0]
+
+
 class Interpreter:
     """A TFLite file as a function from arrays to arrays, by the order of its tensors."""
 

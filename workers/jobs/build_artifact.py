@@ -10,6 +10,7 @@ from datasets_app.models import Dataset
 from datasets_app.models import Origin as DataOrigin
 from deploy_app.models import Artifact
 from edgewise import storage
+from edgewise.spec.proof import ProofReport
 from runs_app.models import Run
 from workers.attempt import Attempt
 from workers.engine.data import TrainingData
@@ -41,7 +42,7 @@ def _build(attempt: Attempt, job: Artifact, trained: TrainedNetwork, data: Train
     # TensorFlow takes seconds to import: what can fail without it has failed by now.
     attempt.progress(0, 0, "stages", "Starting TensorFlow", at_once=True)
     from workers.export.artifact import Origin
-    from workers.export.build import build
+    from workers.export.build import Refused, build
     from workers.export.forms import CALIBRATION_CLIPS, Wishes
     from workers.export.proof import sample
 
@@ -60,18 +61,32 @@ def _build(attempt: Attempt, job: Artifact, trained: TrainedNetwork, data: Train
     )
     calibration = sample(data.train, trained.clip_samples, CALIBRATION_CLIPS)
     wishes = Wishes(job.options, job.operating_point, calibration)
-    built = build(job.format, wishes, trained, data.test, origin, folder / "artifact.zip", report)
+    try:
+        built = build(job.format, wishes, trained, data.test, origin, folder / "artifact.zip", report)
+    except Refused as refused:
+        _tell(attempt, refused.report)
+        attempt.write(report=refused.report.model_dump(mode="json"))
+        raise
     content = built.path.read_bytes()
-    for proof in built.proofs:
-        attempt.log(
-            f"{proof.form}: accuracy {proof.report.accuracy.value:.2%} on {proof.report.clips:,} test clips; largest "
-            f"difference of a score to the trained network's {proof.largest_difference:.0e}."
-        )
+    _tell(attempt, built.report)
     storage.put_bytes(job.file_name, content)
     attempt.succeed(
         size=len(content), sha256=hashlib.sha256(content).hexdigest(), accuracy=built.accuracy, message="",
+        report=built.report.model_dump(mode="json"),
         progress_done=built.stages, progress_total=built.stages,
     )  # fmt: skip
+
+
+def _tell(attempt: Attempt, report: ProofReport) -> None:
+    """Write each stage to the log."""
+    for stage in report.stages:
+        if stage.status == "skipped":
+            attempt.log(f"{stage.title}: not run, because {stage.reason}.")
+        else:
+            attempt.log(
+                f"{stage.title}: accuracy {stage.accuracy:.2%} on {stage.clips:,} test clips; largest difference of a "
+                f"score to the trained network's {stage.score_difference}."
+            )
 
 
 def _licence(dataset: Dataset) -> str:

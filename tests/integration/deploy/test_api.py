@@ -86,6 +86,15 @@ def test_what_is_wrong_is_named(run: Run, script: APIClient) -> None:
     assert "before it had any weights" in answer.json()["detail"]
 
 
+def test_what_was_proved_is_read(built: Artifact, run: Run, script: APIClient) -> None:
+    report = script.get(f"/api/v1/artifacts/{built.pk}").json()["report"]
+    assert report["schema_version"] == 1
+    assert [stage["status"] for stage in report["stages"]] == ["holds", "holds"]
+    assert {estimate["board"] for estimate in report["estimates"]} >= {"nRF52840, 64 MHz", "Coral USB Accelerator"}
+    waiting = script.post(f"/api/v1/runs/{run.pk}/artifacts", {"format": "savedmodel"}).json()
+    assert waiting["report"] is None
+
+
 def test_the_file_is_downloaded_whole(built: Artifact, script: APIClient) -> None:
     address = script.get(f"/api/v1/artifacts/{built.pk}").json()["download"]
     answer = script.get(address)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 import zipfile
+from dataclasses import replace
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.integration.deploy.conftest import Build
 from tests.networks import LABELS, random_network
 from workers.attempt import Attempt, Stopped
 from workers.engine.errors import EngineError
+from workers.export import forms
 from workers.jobs import build_artifact
 
 pytestmark = pytest.mark.django_db
@@ -41,7 +43,32 @@ def test_an_artifact_is_built_checked_and_described(run: Run, alice: User, build
     assert parameters["edgewise"]["weights_sha256"] == run.weights_sha256
     assert parameters["edgewise"]["accuracy"] == pytest.approx(artifact.accuracy, abs=1e-6)
     lines = LogLine.objects.filter(job_id=artifact.pk).values_list("text", flat=True)
-    assert [line.split(":")[0] for line in lines] == ["SavedModel", "TFLite"]
+    assert [line.split(":")[0] for line in lines] == ["Trained network", "SavedModel", "TFLite"]
+
+
+def test_what_was_proved_is_in_the_archive_and_in_the_row(run: Run, alice: User, build: Build) -> None:
+    artifact = build(services.request_artifact(run=run, user=alice, format="tflite"))
+    with zipfile.ZipFile(storage.local_path(artifact.file_name)) as archive:
+        assert json.loads(archive.read("report.json")) == artifact.report
+    assert artifact.proof is not None
+    assert artifact.proof.holds
+    assert artifact.proof.weights_sha256 == run.weights_sha256
+    assert [stage.title for stage in artifact.proof.stages] == ["Trained network", "TFLite"]
+
+
+def test_a_form_that_differs_blocks_the_download_and_keeps_its_table(
+    run: Run, alice: User, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = replace(forms.TFLITE, load=lambda folder: lambda audio: forms.TFLITE.load(folder)(audio) + 1)
+    monkeypatch.setitem(forms.FORMATS, "tflite", forms.Format(lambda _: (wrong,), forms.WITH_CLIENT))
+    artifact = services.request_artifact(run=run, user=alice, format="tflite")
+    with pytest.raises(EngineError, match="TFLite does not compute what was trained"):
+        build(artifact)
+    artifact.refresh_from_db()
+    assert artifact.proof is not None
+    assert [stage.status for stage in artifact.proof.stages] == ["holds", "differs"]
+    assert "scores differ by 1," in artifact.proof.stages[1].reason
+    assert not artifact.sha256
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
@@ -52,7 +79,7 @@ def test_a_c_library_is_built_and_checked(run: Run, alice: User, build: Build, p
         header = archive.read("src/edgewise_model.h").decode()
     assert f"#define EDGEWISE_{precision.upper()}\n" in header
     lines = LogLine.objects.filter(job_id=artifact.pk).values_list("text", flat=True)
-    assert [line.split(":")[0] for line in lines] == [f"C library, {precision}", "Python runner"]
+    assert [line.split(":")[0] for line in lines] == ["Trained network", f"C library, {precision}", "Python runner"]
 
 
 def test_what_is_deleted_is_built_again_with_the_same_bytes(run: Run, alice: User, build: Build) -> None:

@@ -16,6 +16,7 @@ import pytest
 import tensorflow as tf
 
 from edgewise.spec.detection import OperatingPoint
+from edgewise.spec.proof import ProofReport
 from edgewise.spec.run import AudioPreprocessing
 from tests.networks import LABELS, random_audio, random_clips, random_network
 from workers.engine.data import Clips
@@ -27,7 +28,7 @@ from workers.export.forms import FORMATS, Wishes
 
 ORIGIN = Origin("1.2.3", "run-id", "dataset-id", 3, "ab" * 32, 7, "Noise of a generator, free of rights.")
 POINT = OperatingPoint(threshold=0.62, smoothing_ms=200)
-ALWAYS = {"parameters.json", "README.md", "labels.txt", "golden.npz", "try_it.py"}
+ALWAYS = {"parameters.json", "README.md", "report.json", "labels.txt", "golden.npz", "try_it.py"}
 SAVED_MODEL = {"saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"}
 TFLITE = {"model.tflite", "feature_extractor.tflite"}
 C_LIBRARY = {
@@ -109,6 +110,21 @@ def test_the_readme_says_how_to_run_it_how_well_it_hears_and_under_which_licence
     for expected in ("TFLiteRunner", "try_it.py", *LABELS, "all 30 test clips", ORIGIN.data_licence, "Apache-2.0",
                      "keras-lmu's licence", "over the last 200 ms", "reaches 0.62", "nothing for 500 ms"):  # fmt: skip
         assert expected in text
+
+
+def test_the_report_and_the_readme_tell_the_same_chain(clips: Clips, tmp_path: Path) -> None:
+    built = made("binary", clips, tmp_path)
+    with zipfile.ZipFile(built.path) as archive:
+        report = ProofReport.model_validate_json(archive.read("report.json"))
+        readme = archive.read("README.md").decode()
+    assert report == built.report
+    assert [stage.title for stage in report.stages] == ["Trained network", "SavedModel", "TFLite"]
+    assert report.stages[0].accuracy_change == 0
+    assert all(stage.file_bytes for stage in report.stages[1:])
+    assert report.verdict in readme
+    assert report.verdict.startswith("Computes what was trained: 100 % of 30 test clips get the same label")
+    for row in (*report.stages, *(estimate for estimate in report.estimates)):
+        assert f"| {getattr(row, 'title', None) or row.board} |" in readme
 
 
 def test_the_same_input_gives_the_same_bytes_in_a_process_with_another_past(clips: Clips, tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import platform
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import numpy.typing as npt
 
 from edgewise.spec.library import C_COMPILERS
 from workers.engine.errors import EngineError
+from workers.export.c.library import sizes
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -115,3 +118,44 @@ class Spotter:
     def _array(self, name: str, count: int) -> FloatArray:
         pointer = getattr(self._functions, f"edgewise_{name}")(self._state)
         return np.ctypeslib.as_array(pointer, (count,)).copy()
+
+
+# --- a compiled library as a form -------------------------------------------------------------------------------------
+
+
+def why_not(target: str) -> str | None:
+    """Say why this machine cannot load a library that was compiled for a target; None where it can."""
+    here = f"{platform.system()}-{platform.machine()}".lower().replace("_", "-")
+    return None if target == here else f"this machine is {here}"
+
+
+def load(library: Path, sources: Path) -> Callable[[FloatArray], FloatArray]:
+    """Load a shared library: audio of whole clips (clips, samples) → logits (clips, labels)."""
+    spotter, labels = Spotter(library), sizes(sources)["LABELS"]
+
+    def logits(audio: FloatArray) -> FloatArray:
+        found = []
+        for clip in audio:
+            spotter.reset()
+            spotter.feed(clip)
+            found.append(spotter.logits(labels))
+        return np.stack(found)
+
+    return logits
+
+
+def load_features(library: Path, sources: Path) -> Callable[[FloatArray], FloatArray]:
+    """Load a shared library: audio of whole clips (clips, samples) → features (clips, frames, features)."""
+    spotter, numbers = Spotter(library), sizes(sources)
+
+    def frames(clip: FloatArray) -> FloatArray:
+        spotter.reset()
+        found = []
+        for begin in range(0, len(clip), numbers["STRIDE_SAMPLES"]):
+            before = spotter.frames
+            spotter.feed(clip[begin : begin + numbers["STRIDE_SAMPLES"]])
+            if spotter.frames > before:
+                found.append(spotter.features(numbers["FEATURES"]))
+        return np.stack(found)
+
+    return lambda audio: np.stack([frames(clip) for clip in audio])

@@ -6,6 +6,7 @@ import runpy
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from workers.engine.features import FeatureExtractor, cosine_transform, hann_win
 from workers.engine.files import encode
 from workers.engine.networks import FoldedNetwork, fold
 from workers.engine.weights import TrainedNetwork
-from workers.export.c.host import Spotter, compile_shared
-from workers.export.c.library import sizes, write_sources
+from workers.export.c import host
+from workers.export.c.library import write_sources
 from workers.export.c.network import Network, float_network
 from workers.export.c.quantize import int8_network
 from workers.export.c.targets import TARGETS, compile_for
@@ -71,27 +72,28 @@ class Library:
 
     def load(self, folder: Path) -> Callable[[FloatArray], FloatArray]:
         """Compile the sources on this machine: audio of whole clips (clips, samples) → logits (clips, labels)."""
-        labels = sizes(folder / "src")["LABELS"]
-        with tempfile.TemporaryDirectory() as name:
-            library = Path(name) / "edgewise.so"
-            compile_shared(folder / "src", library)
-            spotter = Spotter(library)
+        with _compiled_here(folder) as library:
+            return host.load(library, folder / "src")
 
-        def logits(audio: FloatArray) -> FloatArray:
-            found = []
-            for clip in audio:
-                spotter.reset()
-                spotter.feed(clip)
-                found.append(spotter.logits(labels))
-            return np.stack(found)
-
-        return logits
+    def load_features(self, folder: Path) -> Callable[[FloatArray], FloatArray]:
+        """Compile them: audio of whole clips (clips, samples) → features (clips, frames, features)."""
+        with _compiled_here(folder) as library:
+            return host.load_features(library, folder / "src")
 
     def _network(self, trained: TrainedNetwork) -> Network:
         folded = fold(trained.spec, trained.arrays)
         if self.precision == "float32":
             return float_network(folded)
         return int8_network(folded, FeatureExtractor(trained.preprocessing)(self.calibration))
+
+
+@contextmanager
+def _compiled_here(folder: Path) -> Iterator[Path]:
+    """Give the library of this machine; once loaded it stays, though its file goes."""
+    with tempfile.TemporaryDirectory() as name:
+        library = Path(name) / "edgewise.so"
+        host.compile_shared(folder / "src", library)
+        yield library
 
 
 # --- the runner in Python ---------------------------------------------------------------------------------------------
@@ -125,6 +127,12 @@ def load_runner(folder: Path) -> Callable[[FloatArray], FloatArray]:
         return found
 
     return logits
+
+
+def load_runner_features(folder: Path) -> Callable[[FloatArray], FloatArray]:
+    """Load the runner in `folder`: audio of whole clips (clips, samples) → features (clips, frames, features)."""
+    features: Callable[[FloatArray], FloatArray] = runpy.run_path(str(folder / RUNNER))["Runner"](folder).features
+    return features
 
 
 def _runner_arrays(network: FoldedNetwork, trained: TrainedNetwork) -> Iterator[tuple[str, FloatArray]]:

@@ -19,7 +19,17 @@ BARE = ("-O2", "-ffreestanding", "-fno-unwind-tables", "-fno-asynchronous-unwind
         "-fdata-sections")  # fmt: skip
 SHARED = ("-O3", "-shared", "-fPIC", "-s")
 WASM_SOURCE = Path(__file__).parent / "files" / "wasm" / "edgewise_wasm.c"
-WASM_EXPORTS = ("block", "block_samples", "feed_block", "begin", "threshold", "frame_count", "scores", "shares")
+WASM_EXPORTS = (
+    "block",
+    "block_samples",
+    "feed_block",
+    "begin",
+    "threshold",
+    "frame_count",
+    "scores",
+    "shares",
+    "heard",
+)
 
 
 @dataclass(frozen=True)

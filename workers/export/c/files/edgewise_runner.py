@@ -100,7 +100,7 @@ class Runner:
             self._arrays = {name: stored[name] for name in stored.files}
         self._description = json.loads(self._arrays.pop("header").tobytes())
         self.labels: list[str] = self._description["labels"]
-        self._features = Features(self._description["preprocessing"], self._part("features"))
+        self.features = Features(self._description["preprocessing"], self._part("features"))
         self.reset_state()
 
     def reset_state(self, batch_size: int = 1) -> None:
@@ -119,13 +119,13 @@ class Runner:
         if len(audio) != len(self._logits):
             self.reset_state(len(audio))
         if self._leftover is None:
-            missing = max(0, self._features.length - audio.shape[1])
+            missing = max(0, self.features.length - audio.shape[1])
             self._leftover = np.zeros((len(audio), missing), np.float32)
         joined = np.concatenate([self._leftover, audio], axis=1)
-        count = max(0, 1 + (joined.shape[1] - self._features.length) // self._features.stride)
-        self._leftover = joined[:, count * self._features.stride :]
+        count = max(0, 1 + (joined.shape[1] - self.features.length) // self.features.stride)
+        self._leftover = joined[:, count * self.features.stride :]
         if count:
-            for frame in np.moveaxis(self._features(joined), 1, 0):
+            for frame in np.moveaxis(self.features(joined), 1, 0):
                 self._take(frame)
         return self._logits.copy()
 

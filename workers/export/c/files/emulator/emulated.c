@@ -1,8 +1,9 @@
-/* Runs clips on an emulated Cortex-M4F: reads clips.raw, and prints scores and what they cost.
+/* Runs clips on an emulated Cortex-M: reads clips.raw, and prints features, scores and what they cost.
  *
- * clips.raw holds clips of CLIP_SAMPLES 16-bit samples, one after the other. Each score is printed as the bits of a
- * float in hexadecimal, so that it can be compared with a computer's. Files and output go through semihosting. SysTick
- * counts at 25 MHz, and qemu's -icount shift=0 lets an instruction take one nanosecond: 40 instructions a tick.
+ * clips.raw holds clips of CLIP_SAMPLES 16-bit samples, one after the other. A line for each frame holds its features,
+ * a line for each clip its last scores: each the bits of a float in hexadecimal, so that it can be compared with a
+ * computer's. Files and output go through semihosting. qemu's -icount shift=0 lets an instruction take one nanosecond,
+ * so that a tick of SysTick is INSTRUCTIONS_PER_TICK of them: 1000 divided by its clock in megahertz.
  */
 #include "edgewise.h"
 
@@ -12,7 +13,6 @@
 #define SYSTICK_VALUE REGISTER(0xE000E018)
 #define COPROCESSOR_ACCESS REGISTER(0xE000ED88)
 #define SYSTICK_MASK 0xFFFFFFu
-#define INSTRUCTIONS_PER_TICK 40u
 
 #define SYS_OPEN 0x01
 #define SYS_WRITE0 0x04
@@ -20,10 +20,12 @@
 #define SYS_EXIT 0x18
 #define EXIT_FINE 0x20026
 
+/* Of the stack: what may not be painted, for `run` itself lies there, and what is. */
+#define RESERVED_WORDS 64
 #define PAINTED_WORDS 4096
 #define PAINT 0xA5A5A5A5u
 
-extern uint32_t flash_end, ram_begin, ram_end, stack_top;
+extern uint32_t flash_begin, flash_end, ram_begin, ram_end, stack_top;
 void reset(void);
 
 __attribute__((section(".vectors"), used)) static const void *const vectors[2] = {&stack_top, reset};
@@ -61,18 +63,17 @@ static uint32_t bits_of(float value)
     return number.bits;
 }
 
-static void print_scores(void)
+static void print_line(const float *values, int count)
 {
-    for (int label = 0; label < EDGEWISE_LABELS; label++)
-        print_hexadecimal(bits_of(edgewise_logits(&spotter)[label]), label + 1 < EDGEWISE_LABELS ? ' ' : '\n');
+    for (int i = 0; i < count; i++) print_hexadecimal(bits_of(values[i]), i + 1 < count ? ' ' : '\n');
 }
 
-static uint32_t unpainted_bytes(const uint32_t *bottom)
+static uint32_t deepest_bytes(const uint32_t *bottom)
 {
     uint32_t painted = 0;
 
     while (painted < PAINTED_WORDS && bottom[painted] == PAINT) painted++;
-    return 4 * (PAINTED_WORDS - painted);
+    return 4 * (PAINTED_WORDS + RESERVED_WORDS - painted);
 }
 
 static void run(void)
@@ -80,8 +81,8 @@ static void run(void)
     static const char name[] = "clips.raw";
     const uint32_t open[3] = {(uint32_t)name, 1, sizeof name - 1};
     const uint32_t file = (uint32_t)host(SYS_OPEN, open);
-    volatile uint32_t *const bottom = &stack_top - PAINTED_WORDS - 16;
-    uint32_t ticks = 0, taken = 0;
+    volatile uint32_t *const bottom = &stack_top - PAINTED_WORDS - RESERVED_WORDS;
+    uint32_t ticks = 0, taken = 0, frames = 0;
     uint64_t instructions = 0;
 
     for (int word = 0; word < PAINTED_WORDS; word++) bottom[word] = PAINT;
@@ -98,21 +99,23 @@ static void run(void)
         edgewise_feed_int16(&spotter, samples, wanted);
         instructions += ((ticks - SYSTICK_VALUE) & SYSTICK_MASK) * (uint64_t)INSTRUCTIONS_PER_TICK;
         taken += wanted;
+        if (edgewise_frames(&spotter) != frames) print_line(edgewise_features(&spotter), EDGEWISE_FEATURES);
+        frames = edgewise_frames(&spotter);
         if (taken == CLIP_SAMPLES) {
-            print_scores();
-            taken = 0;
+            print_line(edgewise_logits(&spotter), EDGEWISE_LABELS);
+            taken = frames = 0;
         }
     }
     print_hexadecimal((uint32_t)(instructions >> 32), ' ');
     print_hexadecimal((uint32_t)instructions, ' ');
-    print_hexadecimal((uint32_t)&flash_end, ' ');
+    print_hexadecimal((uint32_t)&flash_end - (uint32_t)&flash_begin, ' ');
     print_hexadecimal((uint32_t)&ram_end - (uint32_t)&ram_begin, ' ');
-    print_hexadecimal(unpainted_bytes((const uint32_t *)bottom), '\n');
+    print_hexadecimal(deepest_bytes((const uint32_t *)bottom), '\n');
 }
 
 void reset(void)
 {
-    /* The unit for floating point must be on before a function begins that uses it. */
+    /* The unit for floating point, where there is one, must be on before a function begins that uses it. */
     COPROCESSOR_ACCESS |= 0xFu << 20;
     __asm__ volatile("dsb\n isb");
     void (*volatile begin)(void) = run;

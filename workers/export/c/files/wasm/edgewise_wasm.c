@@ -43,3 +43,8 @@ const float *edgewise_shares(void)
 {
     return edgewise_probabilities(&spotter);
 }
+
+const float *edgewise_heard(void)
+{
+    return edgewise_features(&spotter);
+}
