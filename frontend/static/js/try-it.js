@@ -68,7 +68,7 @@ class TryIt extends HTMLElement {
       this.play(((clientX - left) / width) * this.seconds);
     });
     on(detections, "click", ({ target: { dataset } }) => dataset.at && this.play(dataset.at));
-    for (const event of ["timeupdate", "seeked"]) on(player, event, () => this.follow());
+    for (const event of ["play", "seeked"]) on(player, event, () => this.follow());
     // Over the whole page: a file that falls beside its place would replace the page.
     on(document, "dragover", (event) => this.hover(event, true));
     on(document, "dragleave", (event) => this.hover(event, event.relatedTarget !== null));
@@ -239,6 +239,10 @@ class TryIt extends HTMLElement {
   follow() {
     const share = this.parts.player.currentTime / this.seconds;
     this.parts.playhead.style.left = `${Math.min(1, share || 0) * 100}%`;
+    this.following ??= requestAnimationFrame(() => {
+      this.following = null;
+      if (!this.parts.player.paused) this.follow();
+    });
   }
 
   // --- what is shown -------------------------------------------------------------------------------------------------
