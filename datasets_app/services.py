@@ -41,6 +41,7 @@ from edgewise.spec.synthesis import SynthesisParameters
 
 SPEECH_COMMANDS = "SpeechCommands v2"
 FEW_CLIPS = 50
+WORDS_NAMED = 8
 UNEVEN = 3
 """Times as many clips as another keyword has, from which on a keyword is favoured."""
 LONGEST_NAME = 100
@@ -182,8 +183,8 @@ def delete_raw_data(raw_data: RawData) -> None:
     with transaction.atomic():
         # Locked, so that nobody makes a dataset of it meanwhile.
         raw_data = RawData.objects.select_for_update(of=("self",)).select_related("import_job").get(pk=raw_data.pk)
-        needed_by = [f"dataset “{name}”" for name in _first_names(raw_data.datasets)]
-        needed_by += [f"dataset “{name}”, which uses its noise" for name in _first_names(raw_data.noise_of)]
+        needed_by = [*_first_datasets(raw_data, raw_data.datasets)]
+        needed_by += [f"{dataset}, which uses its noise" for dataset in _first_datasets(raw_data, raw_data.noise_of)]
         _refuse_while_needed(raw_data.name, needed_by)
         job = raw_data.import_job
         if job.active:
@@ -310,6 +311,13 @@ def delete_dataset(dataset: Dataset) -> None:
         dataset.delete()
 
 
+def _first_datasets(raw_data: RawData, rows: Any) -> Iterator[str]:
+    """Name datasets, with their owner where the raw data's own owner does not see them."""
+    for dataset in rows.select_related("workspace").order_by("-id")[:MOST_LISTED]:
+        elsewhere = dataset.workspace_id != raw_data.workspace_id
+        yield f"dataset “{dataset.name}”" + (f" of {dataset.workspace}" if elsewhere else "")
+
+
 def _first_names(rows: Any) -> list[str]:
     return list(rows.order_by("-id").values_list("name", flat=True)[:MOST_LISTED])
 
@@ -394,7 +402,7 @@ def _validated(data: DataRevision, parameters: Mapping[str, Any]) -> DatasetPara
     labels = data.label_counts()
     unknown = [word for word in chosen.keywords if word not in labels]
     if unknown:
-        raise Invalid({"keywords": " ".join(_not_there(raw_data, labels, word) for word in unknown)})
+        raise Invalid({"keywords": _not_there(raw_data, labels, unknown)})
     if chosen.split == "speaker" and (known := len(recipe.speakers(raw_data))) < FEWEST_SPEAKERS:
         raise Invalid(
             {
@@ -432,11 +440,23 @@ def _noise_source(workspace: Workspace, chosen: DatasetParameters) -> RawData | 
     return source
 
 
-def _not_there(raw_data: RawData, labels: Iterable[str], word: str) -> str:
+def _not_there(raw_data: RawData, labels: Iterable[str], words: Iterable[str]) -> str:
+    """Say which words are missing, and name words that are like them, or else some that there are."""
     by_letters = {label.casefold(): label for label in labels}
-    near = [by_letters[match] for match in difflib.get_close_matches(word.casefold(), by_letters, n=3)]
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    return f"“{word}” is not in “{raw_data.name}”.{hint}"
+    sentences, guessed = [], True
+    for word in words:
+        near = [by_letters[match] for match in difflib.get_close_matches(word.casefold(), by_letters, n=3)]
+        guessed &= bool(near)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        sentences.append(f"“{word}” is not in “{raw_data.name}”.{hint}")
+    if not guessed:
+        sentences.append(f"Its words are {_first(sorted(by_letters.values()))}." if by_letters else "It has no words.")
+    return " ".join(sentences)
+
+
+def _first(words: list[str]) -> str:
+    more = len(words) - WORDS_NAMED
+    return ", ".join(words[:WORDS_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 # --- names ------------------------------------------------------------------------------------------------------------

@@ -230,11 +230,11 @@ def figures(row: Run) -> list[Figure]:
     found = row.evaluation
     intervals = found.report["intervals"]
     return [
-        Figure("Accuracy", f"{100 * found.accuracy:.2f} %", _between(intervals.get("accuracy"), 100, ".1f", " %")),
+        Figure("Accuracy", f"{100 * found.accuracy:.2f}%", _between(intervals.get("accuracy"), 100, ".1f", "%")),
         Figure(
             "Balanced accuracy",
-            f"{100 * found.balanced_accuracy:.2f} %",
-            _between(intervals.get("balanced_accuracy"), 100, ".1f", " %"),
+            f"{100 * found.balanced_accuracy:.2f}%",
+            _between(intervals.get("balanced_accuracy"), 100, ".1f", "%"),
         ),
         Figure("Loss", f"{found.loss:.4f}", _between(intervals.get("loss"), 1, ".3f", "")),
         Figure("Test clips", f"{found.clips:,}"),
@@ -254,7 +254,7 @@ def _between(interval: Sequence[float] | None, times: float, form: str, unit: st
     if not interval:
         return ""
     low, high = interval
-    return f"95 % interval: {times * low:{form}} – {times * high:{form}}{unit}"
+    return f"95% interval: {times * low:{form}} – {times * high:{form}}{unit}"
 
 
 def most_confused(row: Run, count: int = 5) -> list[Confusion]:
@@ -320,7 +320,7 @@ class Errors:
         window = f" over {self.point.smoothing_ms} ms" if self.point.smoothing_ms else ""
         return (
             f"At threshold {self.point.threshold:.2f}{window}: {rate(self.false_accepts_per_hour)} false accepts an "
-            f"hour, {100 * self.missed:.1f}\N{NO-BREAK SPACE}% of keywords missed"
+            f"hour, {self.missed:.1%} of keywords missed"
         )
 
 

@@ -5,6 +5,7 @@ Services raise them; pages show them beside the form, the API answers them as pr
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -146,3 +147,10 @@ class DiskFull(UserError):
 
     status = 507
     code = "disk-full"
+
+    @classmethod
+    def from_system(cls, error: Exception) -> Exception:
+        """Return what people shall read instead of a full disk's own error; any other error as it is."""
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return cls("The server has no more room, so nothing was stored.", "Ask the operator to make room.")
+        return error

@@ -44,7 +44,7 @@ def training_examples(context: dict[str, Any], dataset: Dataset) -> dict[str, An
 def share(part: float, whole: float) -> str:
     """Write how large a part is of the whole."""
     percentage = 100 * part / whole
-    return f"{percentage:.0f} %" if percentage >= 1 else "< 1 %"
+    return f"{percentage:.0f}%" if percentage >= 1 else "< 1%"
 
 
 @register.filter

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import soxr
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from scipy.signal import correlate
 
 from tests.browser.conftest import page_of
@@ -83,6 +83,7 @@ def begin(page: Page, name: str, words: str) -> None:
 
 def take_one(page: Page) -> None:
     """Record by the keyboard, and wait for the cut."""
+    expect(page.get_by_role("button", name="Record")).to_be_enabled()
     page.get_by_role("heading", level=1).click()
     page.keyboard.press("Space")
     expect(page.get_by_role("button", name="Keep")).to_be_visible(timeout=PATIENCE)
@@ -148,6 +149,19 @@ def test_words_are_recorded_kept_and_made_into_a_dataset(booth: Page, workers: N
     page.get_by_role("checkbox", name="stop").check()
     page.get_by_role("button", name="Create").click()
     expect(heading.get_by_role("row", name="My words")).to_be_visible()
+
+
+def test_what_is_typed_before_the_page_can_record_stays(booth: Page) -> None:
+    page = booth
+    begin(page, "Quick", "stop")
+    waiting: list[Route] = []
+    page.route("**/clip-recorder*.js", lambda route: waiting.append(route))
+    page.reload(wait_until="commit")
+    expect(page.get_by_role("button", name="Record")).to_be_disabled()
+    page.get_by_label("Who speaks").fill("Quick Quin")
+    waiting[0].continue_()
+    expect(page.get_by_role("button", name="Record")).to_be_enabled()
+    expect(page.get_by_label("Who speaks")).to_have_value("Quick Quin")
 
 
 def test_it_goes_on_by_itself_until_there_is_enough(booth: Page) -> None:

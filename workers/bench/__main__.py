@@ -14,7 +14,8 @@ from workers.bench.processes import in_own_process
 from workers.bench.tasks import TASKS
 
 SPEED = ("features", "ingest", "training", "inference")
-BENCHES = (*SPEED, "accuracy", "quality")
+DEFAULT_CLIPS = {"ingest": 3_000, "explorer": 100_000}
+BENCHES = (*SPEED, "explorer", "accuracy", "quality")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,23 +41,21 @@ def _measure(bench: str, options: argparse.Namespace) -> list[Figure]:
         )
     if bench == "quality":
         return in_own_process("quality", "measure", options.seeds, threads=1)
-    if bench == "ingest":
-        return in_own_process("ingest", "measure", options.clips, threads=1)
+    if bench in DEFAULT_CLIPS:
+        return in_own_process(bench, "measure", options.clips or DEFAULT_CLIPS[bench], threads=1)
     return in_own_process(bench, "measure", threads=1)
 
 
 def _parser() -> argparse.ArgumentParser:
     networks = [*NETWORKS, DS_CNN]
-    parser = argparse.ArgumentParser(
-        prog="./edgewise bench", description="Measure how fast and accurate the engine is."
-    )
+    parser = argparse.ArgumentParser(prog="./edgewise bench", description="Measure how fast and accurate Edgewise is.")
     parser.add_argument("bench", nargs="?", choices=BENCHES, help=f"default: {', '.join(SPEED)}")
     parser.add_argument("--json", action="store_true", help="results as one JSON object on the last line")
     parser.add_argument(
         "--seeds", type=int, default=3, metavar="N", help="of accuracy and quality: runs of each (default: %(default)s)"
     )
-    ingest = parser.add_argument_group("ingest")
-    ingest.add_argument("--clips", type=int, default=3000, metavar="N", help="in the archive (default: %(default)s)")
+    defaults = ", ".join(f"{clips:,} of {bench}" for bench, clips in DEFAULT_CLIPS.items())
+    parser.add_argument("--clips", type=int, metavar="N", help=f"of ingest and explorer (default: {defaults})")
     accuracy = parser.add_argument_group("accuracy")
     accuracy.add_argument(
         "--task", nargs="+", choices=list(TASKS), default=["digits"], metavar="TASK", help=f"of {', '.join(TASKS)}"

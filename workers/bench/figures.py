@@ -16,7 +16,7 @@ class Figure:
     """One measured number.
 
     `vs_<peer>` counts how many times as fast as the peer we are. `spread` is the slowest round as a multiple of the
-    fastest; `at_least` is what the project demands.
+    fastest; `at_least` and `at_most` are what the project demands.
     """
 
     name: str
@@ -24,6 +24,16 @@ class Figure:
     unit: str = ""
     spread: float | None = None
     at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def demanded(self) -> str:
+        """What is demanded, and whether it is missed; empty where nothing is."""
+        if self.at_least is not None:
+            return f"at least {_number(self.at_least)}" + ("" if self.value >= self.at_least else " (missed)")
+        if self.at_most is not None:
+            return f"at most {_number(self.at_most)}" + ("" if self.value <= self.at_most else " (missed)")
+        return ""
 
 
 Results = Mapping[str, Sequence[Figure]]
@@ -35,18 +45,17 @@ def print_tables(results: Results, circumstances: Mapping[str, Any]) -> None:
     for name, details in circumstances.items():
         values = details.items() if isinstance(details, Mapping) else [("", details)]
         console.print(f"{name}: " + ", ".join(f"{key} {value}".strip() for key, value in values), soft_wrap=True)
-    table = Table(Column("figure", no_wrap=True), "value", "unit", "spread", "at least")
+    table = Table(Column("figure", no_wrap=True), "value", "unit", "spread", "demanded")
     for bench, figures in results.items():
         for figure in figures:
-            table.add_row(f"{bench}.{figure.name}", _number(figure.value), figure.unit, *_optional(figure))
+            table.add_row(
+                f"{bench}.{figure.name}", _number(figure.value), figure.unit, _spread(figure), figure.demanded
+            )
     console.print(table)
 
 
-def _optional(figure: Figure) -> tuple[str, str]:
-    spread = "" if figure.spread is None else f"{figure.spread:.2f}"
-    if figure.at_least is None:
-        return spread, ""
-    return spread, _number(figure.at_least) + ("" if figure.value >= figure.at_least else " (missed)")
+def _spread(figure: Figure) -> str:
+    return "" if figure.spread is None else f"{figure.spread:.2f}"
 
 
 def _number(value: float) -> str:

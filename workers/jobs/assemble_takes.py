@@ -5,6 +5,10 @@ Old clips keep their row, their place in the pack and their split. A take become
 
 from __future__ import annotations
 
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 from django.core.files.storage import default_storage
 from django.db import transaction
@@ -12,14 +16,34 @@ from django.db import transaction
 from datasets_app.models import Clip, ClipKind, FileProblem, RawData, RawDataImport, Split, Take
 from edgewise import storage
 from edgewise.jobs import services
+from edgewise.spec.quality import FindingCode
 from workers.attempt import Attempt
 from workers.database import retrying
 from workers.engine.audio import PackWriter, Recording, UnusableAudio, decode
+from workers.engine.ingest import IngestedClip
+from workers.engine.quality.check import Finding as Noticed
+from workers.engine.quality.check import check
+from workers.jobs.noticed import replace_findings
 from workers.jobs.summary import ClipFacts, summarize
 
 BLOCK_SAMPLES = 2**20
 HELD_OUT = {4: Split.VALIDATION, 9: Split.TEST}
 """Which clips of each ten of a label are held out of training."""
+
+
+@dataclass(frozen=True)
+class _Assembled:
+    """What an attempt has made."""
+
+    pack: str
+    """Its name in the store."""
+    sha256: str
+    clips: list[Clip]
+    """The new ones."""
+    problems: list[FileProblem]
+    noticed: list[Noticed]
+    every_clip: list[uuid.UUID]
+    """Old and new, as `noticed` counts them."""
 
 
 def assemble(attempt: Attempt, job: RawDataImport) -> None:
@@ -38,10 +62,13 @@ def assemble(attempt: Attempt, job: RawDataImport) -> None:
                     clips.append(_clip(take, pack))
                 except UnusableAudio as error:
                     problems.append(_problem(take, error))
+        _divide(raw_data, clips)
+        every_clip = [*raw_data.clips.order_by("offset"), *clips]
+        noticed = _check(attempt, every_clip, pack.path)
         name = f"raw/{pack.sha256}.pcm"
         storage.adopt_file(name, pack.path)
-    _divide(raw_data, clips)
-    retrying(lambda: _write(job, name, pack.sha256, clips, problems, takes))
+    written = _Assembled(name, pack.sha256, clips, problems, noticed, [clip.pk for clip in every_clip])
+    retrying(lambda: _write(job, written, takes))
     for take in takes:
         default_storage.delete(take.file_name)
 
@@ -92,18 +119,34 @@ def _divide(raw_data: RawData, clips: list[Clip]) -> None:
         recorded[clip.label] = number + 1
 
 
-def _write(
-    job: RawDataImport, pack: str, sha256: str, clips: list[Clip], problems: list[FileProblem], takes: list[Take]
-) -> None:
+def _check(attempt: Attempt, clips: list[Clip], pack: Path) -> list[Noticed]:
+    def report(checked: int) -> None:
+        attempt.progress(checked, len(clips), "clips", "Comparing clips")
+
+    noticed = check([_checked(clip) for clip in clips], pack, report, attempt.stop_if_asked)
+    # That voices are in all parts is how `_divide` makes them.
+    return [one for one in noticed if one.code != FindingCode.SPEAKER_IN_SEVERAL_SPLITS]
+
+
+def _checked(clip: Clip) -> IngestedClip:
+    return IngestedClip(
+        name=clip.name, label=clip.label, speaker=clip.speaker, noise=clip.kind == ClipKind.NOISE, offset=clip.offset,
+        length=clip.length, sample_rate=clip.sample_rate, peak_dbfs=clip.peak_dbfs, rms_dbfs=clip.rms_dbfs,
+        split=clip.split,
+    )  # fmt: skip
+
+
+def _write(job: RawDataImport, assembled: _Assembled, takes: list[Take]) -> None:
     raw_data = RawData.objects.get(pk=job.raw_data_id)
     with transaction.atomic():
         services.succeed(job, message="", progress_done=len(takes), progress_total=len(takes), progress_unit="clips")
-        Clip.objects.bulk_create(clips)
-        FileProblem.objects.bulk_create(problems)
+        Clip.objects.bulk_create(assembled.clips)
+        FileProblem.objects.bulk_create(assembled.problems)
+        replace_findings(raw_data, assembled.noticed, assembled.every_clip)
         Take.objects.filter(pk__in=[take.pk for take in takes]).delete()
-        if raw_data.pack and raw_data.pack != pack:
+        if raw_data.pack and raw_data.pack != assembled.pack:
             raw_data.earlier_packs.append(raw_data.pack)
-        raw_data.pack, raw_data.pack_sha256 = pack, sha256
+        raw_data.pack, raw_data.pack_sha256 = assembled.pack, assembled.sha256
         raw_data.problem_count = raw_data.problems.count()
         rows = raw_data.clips.values_list("kind", "label", "split", "length", "sample_rate")
         summarize(raw_data, map(ClipFacts._make, rows))

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import transaction
 
-from datasets_app.models import Clip, ClipKind, FileProblem, Finding, RawData, RawDataImport, Source
+from datasets_app.models import Clip, ClipKind, FileProblem, RawData, RawDataImport, Source
 from edgewise import storage
 from edgewise.jobs import services
 from edgewise.spec.synthesis import SynthesisParameters
@@ -25,9 +25,9 @@ from workers.engine.ingest import Ingested, IngestedClip, add, ingest, published
 from workers.engine.quality.check import Finding as Noticed
 from workers.engine.quality.check import check
 from workers.jobs import assemble_takes
+from workers.jobs.noticed import ROWS_AT_ONCE, replace_findings
 from workers.jobs.summary import ClipFacts, summarize
 
-ROWS_AT_ONCE = 5000
 MEGABYTE = 10**6
 
 
@@ -145,7 +145,7 @@ def _write(job: RawDataImport, found: Ingested, noticed: list[Noticed]) -> None:
         for start in range(0, len(found.clips), ROWS_AT_ONCE):
             rows = [_clip(raw_data, clip) for clip in found.clips[start : start + ROWS_AT_ONCE]]
             ids += [row.pk for row in Clip.objects.bulk_create(rows)]
-        Finding.objects.bulk_create((_finding(raw_data, one, ids) for one in noticed), batch_size=ROWS_AT_ONCE)
+        replace_findings(raw_data, noticed, ids)
         FileProblem.objects.bulk_create(
             (
                 FileProblem(raw_data=raw_data, name=p.name[:500], code=p.code, reason=p.reason, remedy=p.remedy)
@@ -161,14 +161,6 @@ def _clip(raw_data: RawData, clip: IngestedClip) -> Clip:
         raw_data=raw_data, name=clip.name, kind=_kind(clip), label=clip.label,
         speaker=clip.speaker[:200], split=clip.split, offset=clip.offset, length=clip.length,
         sample_rate=clip.sample_rate, peak_dbfs=clip.peak_dbfs, rms_dbfs=clip.rms_dbfs,
-    )  # fmt: skip
-
-
-def _finding(raw_data: RawData, noticed: Noticed, clips: list[uuid.UUID]) -> Finding:
-    return Finding(
-        raw_data=raw_data, code=noticed.code.value, clip_id=clips[noticed.clip],
-        other_id=None if noticed.other is None else clips[noticed.other],
-        suggestion=noticed.suggestion, score=noticed.score,
     )  # fmt: skip
 
 

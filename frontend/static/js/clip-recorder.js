@@ -39,6 +39,7 @@ class ClipRecorder extends HTMLElement {
     addEventListener("beforeunload", this.onLeave);
     this.say("trouble", obstacle());
     this.choose();
+    this.parts.record.disabled = false;
   }
 
   disconnectedCallback() {
@@ -47,10 +48,12 @@ class ClipRecorder extends HTMLElement {
     this.close();
   }
 
-  // What a person typed is there again on the next visit.
+  // What a person typed is there again on the next visit. Who was quicker than this module typed already.
   remember(name, field) {
-    field.value = localStorage.getItem(name) ?? "";
-    field.addEventListener("input", () => localStorage.setItem(name, field.value));
+    const keep = () => localStorage.setItem(name, field.value);
+    if (field.value) keep();
+    else field.value = localStorage.getItem(name) ?? "";
+    field.addEventListener("input", keep);
   }
 
   // --- what to record ------------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ function markBest() {
   const star = chart.data.findIndex(({ meta }) => meta.series === "best");
   if (chart.data[star].x[0] === steps[best]) return;
   Plotly.restyle(chart, { x: [[steps[best]]], y: [[accuracies[best]]] }, [star]);
-  fact("best", `${(100 * accuracies[best]).toFixed(2)} %`);
+  fact("best", `${(100 * accuracies[best]).toFixed(2)}%`);
   fact("best-step", `at step ${steps[best].toLocaleString("en")}`);
 }
 

@@ -11,7 +11,7 @@ from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from edgewise.errors import ChecksumMismatch, Conflict, NotFound, UserError
+from edgewise.errors import ChecksumMismatch, Conflict, DiskFull, NotFound, UserError
 
 TYPE = "urn:edgewise:problem:"
 TITLES = {**responses, ChecksumMismatch.status: "Checksum Mismatch"}
@@ -28,6 +28,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn an exception into a problem; None lets an unforeseen one become a 500."""
     if isinstance(error, Http404):
         error = NotFound(_named(context["view"]))
+    error = DiskFull.from_system(error)
     if isinstance(error, UserError):
         return _of_service(error)
     if isinstance(error, PermissionDenied):

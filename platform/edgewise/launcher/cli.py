@@ -28,7 +28,7 @@ from edgewise.launcher.paths import Home
 from edgewise.launcher.ports import require_free_port
 from edgewise.launcher.preparation import manage_command, migrate, prepare
 from edgewise.launcher.supervisor import Stopped, Supervisor
-from edgewise.launcher.testing import KINDS, run_tests
+from edgewise.launcher.testing import KINDS, run_tests, throwaway_engines
 
 LIGHT_THREADS = 2
 
@@ -222,8 +222,8 @@ def _lint(home: Home, arguments: list[str]) -> int:
 
 
 def _bench(home: Home, arguments: list[str]) -> int:
-    with Supervisor(home) as supervisor:
-        return supervisor.run([sys.executable, "-m", "workers.bench", *arguments], os.environ)
+    with throwaway_engines(home, "bench") as (supervisor, environment):
+        return supervisor.run([sys.executable, "-m", "workers.bench", *arguments], environment)
 
 
 def _doctor(home: Home, arguments: list[str]) -> int:
@@ -266,7 +266,7 @@ COMMANDS = {
         Environment.DEVELOPMENT,
     ),
     "bench": Command(
-        "how fast and accurate the engine is, beside its peers: features, ingest, training, accuracy",
+        "how fast and accurate everything is, beside its peers: features, ingest, training, accuracy and more",
         _bench,
         environment=Environment.DEVELOPMENT,
     ),

@@ -1,4 +1,4 @@
-"""`./edgewise test`: all tests or one kind, on engines of their own and never on the user's data."""
+"""`./edgewise test`: all tests or one kind, on engines of their own and never on the user's data. So are benches."""
 
 from __future__ import annotations
 
@@ -49,16 +49,23 @@ def run_tests(home: Home, kind: str | None, pytest_arguments: list[str]) -> int:
             say(f"Skipped the browser tests: {browser}.")
             wanted.remove("browser")
 
-    with (
-        _temporary_home(home) as test_home,
-        Supervisor(test_home) as supervisor,
-        engines_running(test_home, supervisor, "test") as running,
-    ):
-        environment = {**child_environment(test_home, running), **additions}
+    with throwaway_engines(home, "test") as (supervisor, engines):
+        environment = {**engines, **additions}
         is_clean = kind is not None or run_checks(environment)
         folders = [_TESTS / name for name in wanted]
         status = supervisor.run([sys.executable, "-m", "pytest", *folders, *pytest_arguments], environment)
     return status or int(not is_clean)
+
+
+@contextmanager
+def throwaway_engines(home: Home, command: str) -> Iterator[tuple[Supervisor, dict[str, str]]]:
+    """Yield a supervisor and the environment of Django with empty engines, of which nothing is left afterwards."""
+    with (
+        _temporary_home(home) as own,
+        Supervisor(own) as supervisor,
+        engines_running(own, supervisor, command) as running,
+    ):
+        yield supervisor, child_environment(own, running)
 
 
 @contextmanager

@@ -147,7 +147,7 @@ class DatasetParameters(BaseModel):
     @model_validator(mode="after")
     def _something_is_left_to_train_on(self) -> DatasetParameters:
         if self.validation_percentage + self.test_percentage > 80:
-            raise wrong("test_percentage", "Validation and test part together must leave at least 20 % for training.")
+            raise wrong("test_percentage", "Validation and test part together must leave at least 20% for training.")
         return self
 
     @property

@@ -7,7 +7,7 @@ from django.middleware.gzip import GZipMiddleware
 from django.shortcuts import render
 from django.utils.deprecation import MiddlewareMixin
 
-from edgewise.errors import UserError
+from edgewise.errors import DiskFull, UserError
 from edgewise.web.responses import wants_part
 
 
@@ -16,6 +16,7 @@ class UserErrorPages(MiddlewareMixin):
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer what services and queries refused; leave everything else to Django."""
+        error = DiskFull.from_system(error)
         if not isinstance(error, UserError):
             return None
         if not wants_part(request):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import wave
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
+from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
@@ -18,6 +20,7 @@ from datasets_app.management.commands import import_speech_commands
 from datasets_app.models import RawData, RawDataImport
 from edgewise.accounts.models import User
 from edgewise.jobs.models import State
+from edgewise.storage import AtomicFileSystemStorage
 from tests.integration.datasets.conftest import Work, client_of
 from tests.unit.audio.recordings import noise
 
@@ -53,6 +56,23 @@ def test_an_archive_is_uploaded_and_read(script: APIClient, work: Work, archive:
     read = script.get(f"/api/v1/raw-data/{made.json()['id']}").json()
     assert (read["job"]["state"], read["clip_count"], read["origin"]) == ("succeeded", 90, "uploaded")
     assert [row["name"] for row in script.get("/api/v1/raw-data?name=Words").json()["results"]] == ["Words"]
+
+
+def test_a_full_disk_is_told_by_api_and_page(
+    script: APIClient, client: Client, alice: User, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(AtomicFileSystemStorage, "_save", full)
+    with archive.open("rb") as file:
+        problem(script.post("/api/v1/raw-data", {"name": "Words", "file": file}, format="multipart"), 507)
+    client.force_login(alice)
+    with archive.open("rb") as file:
+        page = client.post("/datasets/upload", {"name": "Words", "file": file})
+    assert page.status_code == 507
+    assert "The server has no more room" in page.content.decode()
+    assert not RawData.objects.exists()
 
 
 def test_words_are_synthesized(script: APIClient) -> None:

@@ -27,6 +27,7 @@ from edgewise.accounts.models import User, Workspace
 from edgewise.errors import Conflict, Invalid
 from edgewise.jobs import services as jobs
 from edgewise.jobs.models import State
+from edgewise.spec.quality import FindingCode
 from edgewise.wav import wav_header
 from tests.integration.datasets.conftest import Work, client_of
 from tests.unit.audio.recordings import encoded, noise
@@ -124,6 +125,17 @@ def test_more_takes_leave_the_clips_that_are_there_as_they_were(
     assert (store / first.pack).exists()
     datasets.delete_raw_data(second)
     assert list(store.rglob("*.pcm")) == []
+
+
+def test_takes_are_checked_together_with_the_clips_before_them(recording: RawData, say: Say, work: Work) -> None:
+    say(seed=1, speaker="Ada")
+    finished(recording, work)
+    twice = say(seed=1, speaker="Ada")
+    row = finished(recording, work)
+    noticed = row.findings.get()
+    assert (noticed.code, noticed.clip_id) == (FindingCode.EXACT_DUPLICATE, twice.pk)
+    say(seed=3, speaker="Ada")
+    assert finished(recording, work).findings.get().clip_id == twice.pk
 
 
 def test_an_attempt_that_dies_keeps_every_take(recording: RawData, say: Say, monkeypatch: Any, work: Work) -> None:

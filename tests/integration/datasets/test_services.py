@@ -82,6 +82,11 @@ def test_a_keyword_that_is_not_there_names_near_ones(create: Any, wrong: str, ne
     assert near in message
 
 
+def test_a_keyword_like_none_that_is_there_names_some(create: Any) -> None:
+    message = refused(create, keywords=["xylophone"])["keywords"]
+    assert message == "“xylophone” is not in “Rows”. Its words are down, lost, rare, right, up."
+
+
 @pytest.mark.parametrize(
     ("parameters", "field"),
     [
@@ -145,6 +150,21 @@ def test_the_dialog_offers_the_noise_of_other_raw_data(raw_data: RawData, street
 def test_noise_that_is_shared_with_everyone(create: Any, street: RawData, bob: User) -> None:
     RawData.objects.filter(pk=street.pk).update(workspace=give_personal_workspace(bob), shared=True)
     assert create(noise=str(street.pk)).noise_source == street
+
+
+def test_who_deletes_shared_data_is_told_whose_datasets_need_it(raw_data: RawData, bob: User) -> None:
+    RawData.objects.update(shared=True)
+    raw_data.refresh_from_db()
+    services.create_dataset(
+        workspace=give_personal_workspace(bob),
+        user=bob,
+        raw_data=raw_data,
+        name="Mine",
+        parameters={"keywords": ["up"]},
+    )
+    with pytest.raises(Conflict) as caught:
+        services.delete_raw_data(raw_data)
+    assert caught.value.needed_by == [f"dataset “Mine” of {give_personal_workspace(bob).name}"]
 
 
 def test_a_split_by_speaker_needs_speakers(create: Any) -> None:

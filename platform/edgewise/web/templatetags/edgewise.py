@@ -104,7 +104,7 @@ def thousands(number: float | None) -> str:
 @register.filter
 def percent(fraction: float | None, digits: int = 1) -> str:
     """Write a fraction as a percentage."""
-    return "–" if fraction is None else f"{100 * fraction:.{digits}f} %"
+    return "–" if fraction is None else f"{100 * fraction:.{digits}f}%"
 
 
 @register.filter
