@@ -33,7 +33,7 @@ from edgewise.spec.fields import declared
 from runs_app import queries as runs
 
 FOR_EVER_SECONDS = 365 * 24 * 3600
-"""As long as HTTP knows."""
+"""A year, which caches take for ever."""
 
 
 class FormatSerializer(serializers.Serializer[Any]):
@@ -170,9 +170,7 @@ class Artifacts(
         parameters=[OpenApiParameter("name", str, "path", description="As in the archive: `lib/wasm/edgewise.wasm`.")],
         responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
     )
-    @action(
-        detail=True, url_path="files/(?P<name>.+)", url_name="file", renderer_classes=[JSONRenderer, AnyFile]
-    )  # fmt: skip
+    @action(detail=True, url_path="files/(?P<name>.+)", url_name="file", renderer_classes=[JSONRenderer, AnyFile])
     def file(self, request: Request, pk: str, name: str) -> HttpResponse:
         """Return one file of the archive. It never changes, so that browsers keep it; ranges are served."""
         found = queries.archived_file(self.get_object(), name)

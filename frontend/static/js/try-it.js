@@ -43,6 +43,7 @@ class TryIt extends HTMLElement {
     this.say("trouble", hasWebAssembly ? obstacle() : "This browser has no WebAssembly, or it is switched off. Use a current Firefox, Chrome, Edge or Safari.");
     this.toggleAttribute("data-ready", true);
     this.show("off");
+    this.choose(); // Where the browser kept what the slider said.
   }
 
   disconnectedCallback() {
@@ -150,6 +151,7 @@ class TryIt extends HTMLElement {
 
   async listen() {
     this.stop();
+    this.seconds = 0;
     this.show("starting");
     this.say("trouble", "");
     this.say("state", "Switching the microphone on …");
@@ -167,7 +169,6 @@ class TryIt extends HTMLElement {
       this.stop();
       this.say("trouble", "The microphone was taken away. Plug it in or choose another one, then press Listen again.");
     });
-    this.seconds = 0;
     this.show("listening");
     this.tell("listen", this.begin(this.strip.width));
     this.say("state", "Listening. Say one of the words.");
