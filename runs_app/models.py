@@ -83,6 +83,18 @@ class Run(AtRevision, Job):
         return f"{self.folder}/weights/{self.weights_sha256}.npz"
 
 
+class RunDraft(WorkspaceRow):
+    """A run that a script is still putting together; the run that it becomes takes over its id (`drafts.py`)."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="drafts")
+    dataset = models.ForeignKey(Dataset, on_delete=models.SET_NULL, null=True, related_name="+")
+    name = models.CharField(max_length=100, blank=True)
+    parameters = models.JSONField(default=dict, help_text="Those of RunParameters that were set.")
+
+    def __str__(self) -> str:
+        return self.name or f"Draft in {self.project}"
+
+
 class Preview(AtRevision, Job):
     """Training examples of one step, as a network hears them: after augmentation, with their features as pictures."""
 

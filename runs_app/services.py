@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from datasets_app.models import Dataset, Split
 from datasets_app.revisions import DataRevision, Revisions, newest_revisions
 from edgewise.accounts.models import User, Workspace
 from edgewise.errors import Conflict, Invalid, NotFound, Problems
+from edgewise.ids import new_id
 from edgewise.jobs import services as jobs
 from edgewise.jobs.models import LogLine, State
 from edgewise.spec.detection import OperatingPoint
@@ -72,11 +74,13 @@ def delete_project(project: Project) -> None:
 def create_run(
     *, workspace: Workspace, user: User, project: Project, name: str, dataset: Dataset,
     parameters: Mapping[str, Any], initial_weights: Run | None = None, same_data_as: Run | None = None,
+    run_id: uuid.UUID | None = None,
 ) -> Run:  # fmt: skip
     """Make a run and queue it ("Optimize"). Parameters that are left out follow from dataset and network.
 
     It keeps the revision of the data at which it is made: whatever is edited later, it trains on the same clips. That
     is the newest revision, or the one of `same_data_as`, an earlier run on the same dataset that shall be repeated.
+    `run_id` is for a run whose id was given out before it was made.
 
     Raises:
         Invalid: a parameter is wrong, the dataset has nothing to learn from, the initial weights do not fit, the run
@@ -101,7 +105,7 @@ def create_run(
     problems.raise_any()
     with _name_is_free(name):
         run = Run.objects.create(
-            workspace=workspace, created_by=user, project=project, dataset=dataset, name=name,
+            id=run_id or new_id(), workspace=workspace, created_by=user, project=project, dataset=dataset, name=name,
             parameters=settings.model_dump(mode="json"), labels=dataset.labels, initial_weights=initial_weights,
             progress_total=settings.steps, progress_unit="steps", **at,
         )  # fmt: skip

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from datasets_app import uploads
 from edgewise.jobs import services
-from runs_app import previews
+from runs_app import drafts, previews
 from workers import heartbeat, runner
 
 
@@ -66,6 +66,7 @@ def tidy() -> None:
     heartbeat.forget_old_workers()
     previews.delete_old()
     uploads.delete_expired()
+    drafts.delete_old()
 
 
 worker_ready.connect(heartbeat.start)

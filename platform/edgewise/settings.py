@@ -150,6 +150,7 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_ADAPTER = "edgewise.accounts.adapter.AccountAdapter"
 ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_RATE_LIMITS = {"device_code": "20/m/ip", "device_token": "120/m/ip", "device_decision": "20/m/user"}
 # Tracking would write to the database with every request.
 USERSESSIONS_TRACK_ACTIVITY = False
 SIGNUP_OPEN = environment.flag("EDGEWISE_SIGNUP", True)

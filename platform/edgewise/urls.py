@@ -1,4 +1,4 @@
-"""All addresses: pages, API, health."""
+"""All addresses: pages, APIs, health."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ urlpatterns = [
     path("", include("deploy_app.urls")),
     path("accounts/", include("allauth.urls")),
     path("account/", include("edgewise.accounts.urls")),
+    path("oauth/", include("edgewise.accounts.device_urls")),
+    path("gql", include("runs_app.graphql.urls")),
     path("status/", include("edgewise.jobs.urls")),
     path("api/v1/", include("edgewise.api.urls")),
     path("admin/", admin.site.urls),

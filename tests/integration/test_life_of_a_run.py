@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from graphql import GraphQLError
 
 from tests.installation import Installation, installed, wait_for
+from tests.original_client import DATASETS, NETWORKS, PROJECTS, RESULTS, AuthenticationError, OriginalClient
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -89,6 +91,36 @@ def test_a_following_run_starts_where_the_first_one_ended(place: Installation, o
     points = place.call("GET", f"{following}/metrics")
     begin = next(point for point in points if point["series"] == "validation" and point["step"] == 0)
     assert begin["accuracy"] >= ended["best_accuracy"] - 0.03
+
+
+def test_the_originals_client_trains_a_run(place: Installation, dataset: dict[str, Any]) -> None:
+    place.call("POST", "/projects", {"name": "Example project"})
+    client = OriginalClient(f"http://127.0.0.1:{place.port}/gql", place.token)
+    project = next(row for row in client.execute(PROJECTS)["projects"] if row["name"] == "Example project")
+    networks = client.execute(NETWORKS, modelType="KWS")["networks"]
+    found = [row for base in client.execute(DATASETS, modelType="KWS")["baseData"] for row in base["datasets"]]
+    assert [row["name"] for row in found] == [dataset["name"]]
+    wanted = {"batchSize": 2, "steps": 10}
+    run = client.start_training_run(
+        project["_id"], wanted, dataset=found[0]["_id"], network=networks[0]["_id"]
+    )  # fmt: skip
+
+    def state() -> Any:
+        return client.execute(RESULTS, id=run)["run"]
+
+    assert state()["status"] in ("QUEUED", "RUNNING")
+    wait_for(lambda: state()["status"] == "COMPLETED", "the run ends", PATIENCE)
+    results = {row["name"]: row for row in state()["results"]}
+    assert results["accuracy"]["category"] == "CLASSIFICATION"
+    assert 1 < results["accuracy"]["value"] <= 100
+
+
+def test_the_originals_client_checks_queries_by_our_schema(place: Installation) -> None:
+    client = OriginalClient(f"http://127.0.0.1:{place.port}/gql", place.token)
+    with pytest.raises(GraphQLError, match="Did you mean 'projects'"):
+        client.execute("{ project { _id } }")
+    with pytest.raises(AuthenticationError, match="unknown or has expired"):
+        OriginalClient(f"http://127.0.0.1:{place.port}/gql", "expired").execute(PROJECTS)
 
 
 @pytest.mark.parametrize(

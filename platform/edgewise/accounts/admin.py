@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from edgewise.accounts.models import ApiToken, Membership, User, Workspace
+from edgewise.accounts.models import ApiToken, DeviceLogin, Membership, User, Workspace
 
 
 @admin.register(User)
@@ -40,4 +40,17 @@ class ApiTokenAdmin(admin.ModelAdmin[ApiToken]):
 
     def has_add_permission(self, request: object) -> bool:
         """Tokens are shown once, to their owner."""
+        return False
+
+
+@admin.register(DeviceLogin)
+class DeviceLoginAdmin(admin.ModelAdmin[DeviceLogin]):
+    """Programs that wait for their users: to be looked at and deleted, never made or answered here."""
+
+    list_display = ["client_id", "decision", "user", "expires_at"]
+    readonly_fields = ["client_id", "scope", "decision", "user", "workspace", "expires_at"]
+    exclude = ["digest", "user_code"]
+
+    def has_add_permission(self, request: object) -> bool:
+        """Programs ask by themselves."""
         return False

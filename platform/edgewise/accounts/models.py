@@ -106,6 +106,31 @@ class ApiToken(models.Model):
         return self.name
 
 
+class Decision(models.TextChoices):
+    """What a user said to a program that asked to be let in."""
+
+    AWAITED = "awaited"
+    ALLOWED = "allowed"
+    DENIED = "denied"
+
+
+class DeviceLogin(models.Model):
+    """A program that waits for its user to let it in (RFC 8628). Only the SHA-256 of its device code is kept."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    digest = models.CharField(max_length=64, unique=True)
+    user_code = models.CharField(max_length=8, unique=True)
+    client_id = models.CharField(max_length=100, help_text="How the program names itself; nothing vouches for it.")
+    scope = models.CharField(max_length=10, choices=Scope.choices)
+    expires_at = models.DateTimeField()
+    decision = models.CharField(max_length=10, choices=Decision.choices, default=Decision.AWAITED)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="+")
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, null=True, related_name="+")
+
+    def __str__(self) -> str:
+        return f"{self.client_id} ({self.decision})"
+
+
 class WorkspaceRow(models.Model):
     """What every row of a workspace has. Queries start at `Model.objects.filter(workspace=…)`."""
 

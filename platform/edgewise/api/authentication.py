@@ -54,10 +54,15 @@ class MayReadOrWrite(permissions.BasePermission):
             return False
         if request.method in permissions.SAFE_METHODS:
             return True
-        if isinstance(request.auth, ApiToken) and request.auth.scope != Scope.WRITE:
-            return False
-        memberships = workspace_of(request).memberships.filter(user=request.user)
-        return memberships.exclude(role=Role.VIEWER).exists()
+        token = request.auth if isinstance(request.auth, ApiToken) else None
+        return may_write(user_of(request), workspace_of(request), token)
+
+
+def may_write(user: User, workspace: Workspace, token: ApiToken | None) -> bool:
+    """Say whether a user may change a workspace, and may so by the token, where one is used."""
+    if token is not None and token.scope != Scope.WRITE:
+        return False
+    return workspace.memberships.filter(user=user).exclude(role=Role.VIEWER).exists()
 
 
 def workspace_of(request: Request) -> Workspace:
