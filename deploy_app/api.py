@@ -9,9 +9,9 @@ from typing import Any, cast
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.urls import include, path
-from django.utils.cache import get_conditional_response
+from django.utils.cache import get_conditional_response, patch_cache_control
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema, extend_schema_field
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from pydantic import RootModel
 from rest_framework import generics, mixins, serializers, status, viewsets
 from rest_framework.decorators import action
@@ -21,19 +21,21 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
-from deploy_app import services
+from deploy_app import queries, services
 from deploy_app.models import Artifact
 from edgewise import storage
 from edgewise.api.authentication import user_of, workspace_of
 from edgewise.api.idempotency import idempotent
 from edgewise.api.ranges import ranged
-from edgewise.errors import Conflict
 from edgewise.jobs.models import State
 from edgewise.jobs.presentation import snapshot
 from edgewise.jobs.services import request_cancel
 from edgewise.spec.fields import declared
 from edgewise.spec.proof import ProofReport
 from runs_app import queries as runs
+
+FOR_EVER_SECONDS = 365 * 24 * 3600
+"""A year, which caches take for ever."""
 
 
 class FormatSerializer(serializers.Serializer[Any]):
@@ -136,6 +138,12 @@ class Archive(JSONRenderer):
     media_type = "application/zip"
 
 
+class AnyFile(JSONRenderer):
+    """Lets clients ask for a file by its own type; what goes wrong is answered in JSON all the same."""
+
+    media_type = "*/*"
+
+
 class Artifacts(
     mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Artifact]
 ):
@@ -167,14 +175,26 @@ class Artifacts(
     def download(self, request: Request, pk: str) -> HttpResponse:
         """Return `artifact.zip`. Its entity tag is the SHA-256; ranges are served."""
         artifact = self.get_object()
-        if artifact.state != State.SUCCEEDED:
-            raise Conflict("This artifact is not built yet.", "Wait until its job has succeeded.")
+        queries.require_built(artifact)
         content = storage.local_path(artifact.file_name, artifact.sha256).read_bytes()
         etag = f'"{artifact.sha256}"'
         response = ranged(request, content, "application/zip", etag)
         response["Content-Disposition"] = 'attachment; filename="artifact.zip"'
         response["ETag"] = etag
         return get_conditional_response(request._request, etag, response=response) or response
+
+    @extend_schema(
+        parameters=[OpenApiParameter("name", str, "path", description="As in the archive: `lib/wasm/edgewise.wasm`.")],
+        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+    )
+    @action(detail=True, url_path="files/(?P<name>.+)", url_name="file", renderer_classes=[JSONRenderer, AnyFile])
+    def file(self, request: Request, pk: str, name: str) -> HttpResponse:
+        """Return one file of the archive. It never changes, so that browsers keep it; ranges are served."""
+        found = queries.archived_file(self.get_object(), name)
+        response = ranged(request, found.content, found.content_type, found.etag)
+        response["ETag"] = found.etag
+        patch_cache_control(response, private=True, max_age=FOR_EVER_SECONDS, immutable=True)
+        return get_conditional_response(request._request, found.etag, response=response) or response
 
 
 router = SimpleRouter(trailing_slash=False)

@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import uuid
+import zipfile
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from deploy_app.models import Artifact
+from edgewise import storage
 from edgewise.accounts.models import Workspace
-from edgewise.jobs.models import LogLine
+from edgewise.errors import Conflict, NotFound
+from edgewise.jobs.models import LogLine, State
 from edgewise.lookup import one
 from runs_app.models import Run
+
+CONTENT_TYPES = {
+    ".wasm": "application/wasm", ".js": "text/javascript", ".json": "application/json",
+    ".txt": "text/plain; charset=utf-8", ".md": "text/markdown; charset=utf-8",
+}  # fmt: skip
+"""Of the files that browsers read one by one; all others are bytes to them."""
+
+
+@dataclass(frozen=True)
+class ArchivedFile:
+    """A file in an artifact."""
+
+    content: bytes
+    content_type: str
+    etag: str
+    """In quotes."""
 
 
 def artifacts(run: Run) -> list[Artifact]:
@@ -25,3 +46,31 @@ def artifact(workspace: Workspace, artifact_id: uuid.UUID) -> Artifact:
 def log(artifact: Artifact) -> list[LogLine]:
     """What its building said."""
     return list(LogLine.objects.filter(job_id=artifact.pk))
+
+
+def require_built(artifact: Artifact) -> None:
+    """Refuse to read an artifact that has no file.
+
+    Raises:
+        Conflict: it is not built yet.
+    """
+    if artifact.state != State.SUCCEEDED:
+        raise Conflict("This artifact is not built yet.", "Wait until its job has succeeded.")
+
+
+def archived_file(artifact: Artifact, name: str) -> ArchivedFile:
+    """Read one file of a built artifact out of the stored archive.
+
+    Raises:
+        Conflict: it is not built yet.
+        NotFound: the archive has no file of this name.
+    """
+    require_built(artifact)
+    with zipfile.ZipFile(storage.local_path(artifact.file_name, artifact.sha256)) as archive:
+        try:
+            entry = archive.getinfo(name)
+        except KeyError as error:
+            raise NotFound(f"file “{name}” of this artifact") from error
+        content = archive.read(entry)
+    content_type = CONTENT_TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
+    return ArchivedFile(content, content_type, f'"{artifact.sha256}-{entry.CRC:08x}"')

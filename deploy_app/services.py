@@ -43,23 +43,23 @@ def request_artifact(*, run: Run, user: User, format: str, options: Mapping[str,
     """
     if reason := why_not_deployable(run):
         raise Conflict(reason)
-    chosen = _validated(format, options or {})
+    wanted = _input(run, format, options or {})
     if need := FORMATS[format].unmet():
         raise Conflict(f"{FORMATS[format].title} needs {need.title}, which is not installed here.", need.remedy)
     with transaction.atomic():
         artifact, is_new = Artifact.objects.get_or_create(
-            run=run,
-            format=format,
-            options=chosen,
-            weights_sha256=run.weights_sha256,
-            **run.operating_point.model_dump(),
-            defaults={"workspace": run.workspace, "created_by": user, "progress_unit": "stages"},
+            **wanted, defaults={"workspace": run.workspace, "created_by": user, "progress_unit": "stages"}
         )
         if is_new:
             jobs.enqueue(artifact)
         elif artifact.state in (State.FAILED, State.CANCELLED):
             jobs.requeue(artifact)
     return artifact
+
+
+def find_artifact(run: Run, format: str, options: Mapping[str, Any]) -> Artifact | None:
+    """Return what `request_artifact` was asked for already, None where it was not."""
+    return Artifact.objects.filter(**_input(run, format, options)).first()
 
 
 def delete_artifact(artifact: Artifact) -> None:
@@ -77,6 +77,14 @@ def delete_file(artifact: Artifact) -> None:
     """Delete the file of an artifact whose row is gone, by itself or with its run."""
     name = artifact.file_name  # read now: a deleted row loses its key
     transaction.on_commit(lambda: default_storage.delete(name))
+
+
+def _input(run: Run, format: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what tells the artifact of a run's present weights and operating point from all others."""
+    return {
+        "run": run, "format": format, "options": _validated(format, options), "weights_sha256": run.weights_sha256,
+        **run.operating_point.model_dump(),
+    }  # fmt: skip
 
 
 def _validated(format_name: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from wsgiref.headers import Headers
 
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
@@ -22,6 +23,16 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     ]
 )
+
+WEBASSEMBLY_WORKER = "/js/spotter-worker."
+WEBASSEMBLY_POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'"
+"""A worker obeys the policy of its own script. This one alone may compile WebAssembly, so that no page needs to."""
+
+
+def static_headers(headers: Headers, path: str, url: str) -> None:
+    """Give the worker's script its policy (`WHITENOISE_ADD_HEADERS_FUNCTION`)."""
+    if WEBASSEMBLY_WORKER in url:
+        headers["Content-Security-Policy"] = WEBASSEMBLY_POLICY
 
 
 class ContentSecurityPolicy(MiddlewareMixin):

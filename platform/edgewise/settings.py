@@ -12,6 +12,7 @@ import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
 from edgewise import environment, logs
+from edgewise.security import static_headers
 
 # Makes Django's generic classes subscriptable at run time, as the type checker sees them.
 django_stubs_ext.monkeypatch()
@@ -132,6 +133,7 @@ STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.AppDirectoriesFinder",
     "edgewise.static.PlotlyFinder",
 ]
+WHITENOISE_ADD_HEADERS_FUNCTION = static_headers
 
 # --- accounts ---------------------------------------------------------------------------------------------------------
 

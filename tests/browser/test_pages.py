@@ -14,8 +14,8 @@ BUDGET_BYTES = 60_000
 NAMES = [
     "datasets", "raw data", "clips", "map", "edits", "dataset", "examples", "new dataset without scripts",
     "synthesize without scripts", "begin recording without scripts", "record", "runs", "new run", "configuration",
-    "progress", "progress before the first step", "results", "no results", "deploy", "account", "e-mail", "password",
-    "sessions", "not found",
+    "progress", "progress before the first step", "results", "no results", "try", "deploy", "account", "e-mail",
+    "password", "sessions", "not found",
 ]  # fmt: skip
 CHARTS = ("map", "progress", "progress before the first step", "results")
 

@@ -12,8 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.conftest import page_of
+from tests.browser.test_recording import MICROPHONE
 from tests.browser.world import World
 
 SignIn = Callable[[Page, str], None]
@@ -21,6 +23,7 @@ KEYWORDS = ["up", "down", "left", "right", "stop"]
 WORDS = [*KEYWORDS, "yes", "no"]
 RATE = 16000
 CLIPS = 60
+SPOKEN = ["up", "left", "stop", "down"]
 MINUTE = 60_000
 
 
@@ -29,22 +32,39 @@ def speech_commands(tmp_path: Path) -> Path:
     """A folder in the layout of Speech Commands: each "word" is a chord of its own with some noise."""
     chance = random.Random(0)
     folder = tmp_path / "speech_commands"
-    for index, word in enumerate(WORDS):
+    for word in WORDS:
         (folder / word).mkdir(parents=True)
         for number in range(CLIPS):
-            pitch = 220 * 2 ** (index / 3) * chance.uniform(0.97, 1.03)
-            _write(folder / word / f"{number:08x}_nohash_0.wav", pitch, chance)
+            pitch = _pitch(word) * chance.uniform(0.97, 1.03)
+            _write(folder / word / f"{number:08x}_nohash_0.wav", _sound(pitch, chance))
     (folder / "_background_noise_").mkdir()
-    _write(folder / "_background_noise_" / "hiss.wav", 0, chance, seconds=5)
+    _write(folder / "_background_noise_" / "hiss.wav", _sound(0, chance, seconds=5))
     return folder
 
 
-def _write(path: Path, pitch: float, chance: random.Random, seconds: int = 1) -> None:
-    samples = [
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    """The words of `SPOKEN`, each in its two seconds."""
+    chance, samples = random.Random(1), list[int]()
+    for word in SPOKEN:
+        samples += _sound(_pitch(word), chance) + _sound(0, chance)
+    _write(tmp_path / "words.wav", samples)
+    return tmp_path / "words.wav"
+
+
+def _pitch(word: str) -> float:
+    return 220.0 * 2 ** (WORDS.index(word) / 3)
+
+
+def _sound(pitch: float, chance: random.Random, seconds: int = 1) -> list[int]:
+    return [
         int(8000 * math.sin(2 * math.pi * pitch * n / RATE) * math.sin(math.pi * n / RATE))
         + chance.randrange(-300, 300)
         for n in range(seconds * RATE)
     ]
+
+
+def _write(path: Path, samples: list[int]) -> None:
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, RATE, 0, "NONE", ""))
         file.writeframes(struct.pack(f"<{len(samples)}h", *samples))
@@ -52,7 +72,16 @@ def _write(path: Path, pitch: float, chance: random.Random, seconds: int = 1) ->
 
 @pytest.mark.timeout(900)
 def test_the_tutorial(
-    page: Page, world: World, workers: None, sign_in: SignIn, speech_commands: Path, tmp_path: Path
+    page: Page,
+    world: World,
+    workers: None,
+    sign_in: SignIn,
+    speech_commands: Path,
+    recording: Path,
+    tmp_path: Path,
+    launch: Callable[..., Browser],
+    site: str,
+    troubles: list[str],
 ) -> None:
     sign_in(page, world.operator)
     _import(page, speech_commands)
@@ -61,6 +90,11 @@ def test_the_tutorial(
     _test_run(page)
     _full_run(page)
     _deploy(page, tmp_path / "artifact.zip")
+    _try_a_recording(page, recording)
+    with page_of(launch(*MICROPHONE, f"--use-file-for-fake-audio-capture={recording}"), site, troubles) as booth:
+        sign_in(booth, world.operator)
+        booth.goto(page.url)
+        _try_the_microphone(booth)
 
 
 def _import(page: Page, folder: Path) -> None:
@@ -147,3 +181,30 @@ def _deploy(page: Page, path: Path) -> None:
         parameters = json.loads(archive.read("parameters.json"))
     assert {"saved_model.pb", "model.tflite", "feature_extractor.tflite", "labels.txt", "README.md"} <= names
     assert parameters["labels"] == ["<silence>", "<unknown>", *KEYWORDS]
+
+
+def _try_a_recording(page: Page, recording: Path) -> None:
+    page.get_by_role("link", name="Try it").click()
+    page.get_by_role("button", name="Prepare").click()
+    page.get_by_label("Or drop a recording").set_input_files(recording, timeout=5 * MINUTE)
+    expect(page.get_by_text(f"detections in 0:{2 * len(SPOKEN):02}.0")).to_be_visible()
+    found = page.locator("[data-detections] li")
+    # The time at which it is detected, and the word: 0:01.2 up
+    detected = [(float(item[2:6]), item[6:].strip()) for item in found.all_text_contents()]
+    for index, word in enumerate(SPOKEN):
+        assert any(2 * index < time < 2 * index + 2 for time, what in detected if what == word), (word, detected)
+    page.get_by_role("slider", name="Threshold").fill("0.05")
+    expect(found).not_to_have_count(len(detected))
+    page.get_by_role("button", name="Go back to it").click()
+    expect(found).to_have_count(len(detected))
+    page.get_by_role("button", name=f"Play {detected[1][1]}").first.click()
+    expect(page.locator("[data-player]")).to_have_js_property("paused", False)
+
+
+def _try_the_microphone(page: Page) -> None:
+    page.get_by_role("button", name="Listen").click()
+    for word in SPOKEN:
+        expect(page.locator("[data-detections]")).to_contain_text(word, timeout=MINUTE)
+    expect(page.get_by_text("% of one core")).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Stopped.")).to_be_visible()

@@ -24,6 +24,7 @@ from django.utils import timezone
 
 from datasets_app.models import Clip, Dataset, FileProblem, Finding, Origin, RawData, RawDataImport, Source, Split
 from datasets_app.recording.services import add_take, begin_recording
+from deploy_app import try_views
 from deploy_app.models import Artifact
 from edgewise.accounts.models import User, Workspace
 from edgewise.accounts.services import create_token, give_personal_workspace
@@ -86,6 +87,7 @@ class World:
             "progress before the first step": f"/runs/{self.queued}/progress",
             "results": f"{finished}/results",
             "no results": f"{running}/results",
+            "try": f"{finished}/try",
             "deploy": f"{finished}/deploy",
             "account": "/account/",
             "e-mail": "/accounts/email/",
@@ -120,6 +122,10 @@ def build_world() -> World:
     Artifact.objects.create(
         **owned, run=runs[State.SUCCEEDED], format="binary", weights_sha256="a" * 64, size=123_456, sha256="b" * 64,
         threshold=0.5, smoothing_ms=0, accuracy=0.98, state=State.SUCCEEDED, started_at=_ago(3), finished_at=_ago(2),
+    )  # fmt: skip
+    Artifact.objects.create(
+        **owned, run=runs[State.SUCCEEDED], format=try_views.FORMAT, options=try_views.OPTIONS, weights_sha256="a" * 64,
+        size=123_456, sha256="c" * 64, threshold=0.62, smoothing_ms=200, **_times(State.SUCCEEDED),
     )  # fmt: skip
     create_token(reader, workspace, "Nightly training")
     preview = _preview(owned, dataset)

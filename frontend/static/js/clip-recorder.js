@@ -4,15 +4,15 @@
 //                  → noise (ten seconds as they are) ────────↗
 //
 // A take that is kept is sent at once; until the server has it, it stays here and is sent again.
-import { decibels, warnings, WordFinder } from "./word-finder.js";
-import { microphones, obstacle, open } from "./microphone.js";
+import { warnings, WordFinder } from "./word-finder.js";
+import { showLevel } from "./level.js";
+import { obstacle, offer, open } from "./microphone.js";
 import { wav } from "./wav.js";
 
 const NOISE_SECONDS = 10;
 const PATIENCE_SECONDS = 8;
 const TRIES = 4;
 const RETRY_MILLISECONDS = 1000;
-const METER_FLOOR_DB = -60;
 
 const wait = (milliseconds) => new Promise((done) => { setTimeout(done, milliseconds); });
 
@@ -118,27 +118,19 @@ class ClipRecorder extends HTMLElement {
       this.close();
       this.say("trouble", "The microphone was taken away. Plug it in or choose another one, then press Record again.");
     });
-    await this.offerMicrophones();
+    await offer(this.parts.microphones, this.microphone.track);
     this.listen();
-  }
-
-  async offerMicrophones() {
-    const found = await microphones();
-    const select = this.parts.microphones.querySelector("select");
-    const { deviceId } = this.microphone.track.getSettings();
-    select.replaceChildren(...found.map(({ label, deviceId: id }) => new Option(label || "Microphone", id, false, id === deviceId)));
-    this.parts.microphones.hidden = found.length < 2;
   }
 
   close() {
     this.microphone?.close();
     this.microphone = null;
     this.show("off");
-    this.meter(0);
+    showLevel(this.parts.level, []);
   }
 
   hear(block) {
-    this.meter(block.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0));
+    showLevel(this.parts.level, block);
     if (this.mode === "noise") this.hearNoise(block);
     const take = this.finder?.push(block);
     if (this.mode !== "listening") return;
@@ -290,13 +282,6 @@ class ClipRecorder extends HTMLElement {
     const place = this.parts[part];
     if (place.textContent !== text) place.textContent = text;
     if (part === "trouble") place.hidden = !text;
-  }
-
-  meter(peak) {
-    const level = decibels(peak * peak);
-    const share = Math.max(0, 1 - level / METER_FLOOR_DB);
-    this.parts.level.firstElementChild.style.transform = `scaleX(${Math.min(1, share)})`;
-    this.parts.level.classList.toggle("clipped", peak >= 0.99);
   }
 
   draw(samples) {

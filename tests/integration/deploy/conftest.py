@@ -109,10 +109,15 @@ def untrained(alice: User, workspace: Workspace, dataset: Dataset) -> Run:
     )  # fmt: skip
 
 
+@pytest.fixture(scope="session")
+def weights() -> bytes:
+    """Of a network that was never trained."""
+    return random_network("kws-small").to_bytes()
+
+
 @pytest.fixture
-def run(untrained: Run) -> Run:
-    """A run with the weights of a network that was never trained."""
-    weights = random_network("kws-small").to_bytes()
+def run(untrained: Run, weights: bytes) -> Run:
+    """A run with these weights."""
     manifest = json.dumps(make_manifest(untrained.dataset, untrained)).encode()
     untrained.weights_sha256 = hashlib.sha256(weights).hexdigest()
     untrained.manifest_sha256 = hashlib.sha256(manifest).hexdigest()

@@ -16,7 +16,7 @@ PAGES = [
     "datasets", "raw data", "dataset", "examples", "clips", "map", "edits", "new dataset without scripts",
     "synthesize without scripts",
     "begin recording without scripts", "record", "runs",
-    "new run", "configuration", "progress", "results", "no results", "deploy", "account",
+    "new run", "configuration", "progress", "results", "no results", "try", "deploy", "account",
 ]  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from workers.engine.weights import TrainedNetwork
 from workers.export.c import package
 from workers.export.c.host import FLAGS, host_compiler
 from workers.export.c.package import SOURCES_ALONE, Library
-from workers.export.c.targets import TARGETS, has_compiler
+from workers.export.c.targets import TARGETS
 
 POINT = OperatingPoint(threshold=0.05, smoothing_ms=0)
 
@@ -107,7 +107,6 @@ def test_the_artifact_checks_itself(tmp_path: Path) -> None:
     assert "ok      Python runner" in done.stdout
 
 
-@pytest.mark.skipif(not has_compiler(), reason="the extra `targets` is not installed")
 @pytest.mark.parametrize("target", TARGETS)
 def test_it_is_compiled_for_a_target_in_the_same_bytes(tmp_path: Path, trained: TrainedNetwork, target: str) -> None:
     built = []
@@ -118,7 +117,7 @@ def test_it_is_compiled_for_a_target_in_the_same_bytes(tmp_path: Path, trained: 
     assert built[0] == built[1]
 
 
-@pytest.mark.skipif(not has_compiler() or shutil.which("node") is None, reason="needs the extra `targets` and node")
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 def test_webassembly_gives_the_same_scores(tmp_path: Path, trained: TrainedNetwork) -> None:
     library("int8", "wasm").write(tmp_path, trained)
     audio = random_audio(1, 9000)

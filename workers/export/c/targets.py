@@ -151,5 +151,6 @@ def _require_compiler() -> None:
         raise EngineError(
             "no-cross-compiler",
             "The compiler for other processors is not installed where the worker runs.",
-            "Install it there by `pip install ziglang`, or choose sources alone: every C99 compiler takes them.",
+            "Install the extra “targets” there, as docs/configuration.md says. Sources alone do not need it: every C99 "
+            "compiler takes them.",
         )
