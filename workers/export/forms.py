@@ -97,7 +97,7 @@ class Format:
     """The program that checks it where it was unpacked."""
 
 
-SAVED_MODEL = Form("SavedModel", savedmodel.write, savedmodel.load, load_features=savedmodel.load_features)
+SAVED_MODEL = Form("SavedModel", savedmodel.write, savedmodel.load)
 TFLITE = Form("TFLite", tflite.write, tflite.load, load_features=tflite.load_features)
 PYTHON_RUNNER = Form(
     "Python runner", package.write_runner, package.load_runner, load_features=package.load_runner_features
