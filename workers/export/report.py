@@ -53,8 +53,8 @@ def _stage(proof: Proof | Skipped) -> Stage:
 
 
 def _rounded(difference: float | None) -> float | None:
-    """Keep two digits; what is no number is none in JSON either."""
-    return float(f"{difference:.1e}") if difference is not None and isfinite(difference) else None
+    """Keep one digit, which is the same wherever it is built; what is no number is none in JSON either."""
+    return float(f"{difference:.0e}") if difference is not None and isfinite(difference) else None
 
 
 def _work(trained: TrainedNetwork, proofs: tuple[Proof | Skipped, ...], precision: str) -> Work:
