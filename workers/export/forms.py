@@ -104,9 +104,7 @@ class Format:
 SAVED_MODEL = Form("SavedModel", savedmodel.write, savedmodel.load)
 TFLITE = Form("TFLite", tflite.write, tflite.load, load_features=tflite.load_features)
 ONNX_CLIP = Form("ONNX, whole clips", onnx.write_clip, onnx.load_clip)
-ONNX_STREAM = Form(
-    "ONNX, frame by frame", onnx.write_stream, onnx.load_stream, load_features=onnx.load_features
-)
+ONNX_STREAM = Form("ONNX, frame by frame", onnx.write_stream, onnx.load_stream, load_features=onnx.load_features)
 PYTHON_RUNNER = Form(
     "Python runner", package.write_runner, package.load_runner, load_features=package.load_runner_features
 )

@@ -204,7 +204,7 @@ def _estimates(report: ProofReport) -> str:
 
 Estimated from {"counted instructions" if counted else "the size of the network"}
 and published results of MLPerf Tiny, never measured on these boards; error bars in brackets. Latency is that of one
-decision, load and power those of one at every stride; above 100 % a board does not keep up with speech. Only computing
+decision, load and power those of one at every stride; above 100% a board does not keep up with speech. Only computing
 is counted, no microphone, radio or sleep. The battery holds 1,000 mAh at 3 V.
 
 {_heading("board", report.estimates[0].columns, "")}

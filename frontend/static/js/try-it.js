@@ -121,7 +121,7 @@ class TryIt extends HTMLElement {
     for (const frame of frames) this.add(frame);
     this.milliseconds += milliseconds;
     const seconds = heard / this.rate;
-    if (seconds >= SETTLED_SECONDS) this.say("cost", `Computed here, with ${(this.milliseconds / 10 / seconds).toPrecision(2)} % of one core.`);
+    if (seconds >= SETTLED_SECONDS) this.say("cost", `Computed here, with ${(this.milliseconds / 10 / seconds).toPrecision(2)}% of one core.`);
     if (!this.microphone) this.say("state", this.judged(seconds));
     else if (frames.length) this.showScores(frames.at(-1).scores);
   }
@@ -225,7 +225,7 @@ class TryIt extends HTMLElement {
 
   judged(seconds) {
     const share = seconds / this.seconds;
-    if (share < 1) return `${this.name}: ${Math.floor(100 * share)} % heard`;
+    if (share < 1) return `${this.name}: ${Math.floor(100 * share)}% heard`;
     if (!this.frames) return `${this.name} is shorter than one window of the network. Choose a longer recording.`;
     const found = this.parts.detections.childElementCount;
     return `${this.name}: ${found} ${found === 1 ? "detection" : "detections"} in ${clock(this.seconds)}`;

@@ -35,8 +35,8 @@ class Stage(BaseModel):
     demanded: str = Field("", description="The bound that it must keep.")
     clips: int = Field(0, description="Test clips that it was run on.")
     accuracy: float | None = Field(None, description="Share of these clips that are heard right.")
-    accuracy_low: float | None = Field(None, description="Lower end of the 95 % interval (Wilson).")
-    accuracy_high: float | None = Field(None, description="Upper end of the 95 % interval (Wilson).")
+    accuracy_low: float | None = Field(None, description="Lower end of the 95% interval (Wilson).")
+    accuracy_high: float | None = Field(None, description="Upper end of the 95% interval (Wilson).")
     accuracy_change: float | None = Field(None, description="Accuracy less the trained network's on the same clips.")
     agreement: float | None = Field(None, description="Share of clips that get the trained network's label.")
     score_difference: float | None = Field(None, description="Largest difference of a score to the trained network's.")
@@ -52,8 +52,8 @@ class Stage(BaseModel):
         size = "–" if self.file_bytes is None else f"{self.file_bytes / 1000:,.0f} kB"
         return (
             ("Clips", f"{self.clips:,}"),
-            ("Accuracy", f"{100 * (self.accuracy or 0):.2f} %"),
-            ("Change", f"{100 * self.accuracy_change:+.2f} %" if self.accuracy_change else "0"),
+            ("Accuracy", f"{100 * (self.accuracy or 0):.2f}%"),
+            ("Change", f"{100 * self.accuracy_change:+.2f}%" if self.accuracy_change else "0"),
             ("Same label", percentage(self.agreement or 0)),
             ("Scores", difference(self.score_difference)),
             ("Features", difference(self.feature_difference)),
@@ -102,8 +102,8 @@ class ProofReport(BaseModel):
 
 
 def percentage(share: float) -> str:
-    """Write a share as people read it; only what is all is called 100 %."""
-    return "100 %" if share == 1 else f"{100 * min(share, 0.9999):.2f} %"
+    """Write a share as people read it; only what is all is called 100%."""
+    return "100%" if share == 1 else f"{100 * min(share, 0.9999):.2f}%"
 
 
 def difference(value: float | None) -> str:

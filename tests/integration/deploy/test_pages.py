@@ -37,7 +37,7 @@ def test_a_built_artifact_says_in_a_sentence_what_was_proved(
 ) -> None:
     artifact = build(services.request_artifact(run=run, user=alice, format="tflite"))
     part = browser.get(f"/artifacts/{artifact.pk}/", headers={"hx-request": "true"}).text
-    assert "Computes what was trained: 100 % of" in part
+    assert "Computes what was trained: 100% of" in part
     assert "Estimates for boards" in part
     page = browser.get(f"/runs/{run.pk}/deploy").text
     assert f'href="/artifacts/{artifact.pk}/proof"' in page

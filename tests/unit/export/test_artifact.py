@@ -122,7 +122,7 @@ def test_the_report_and_the_readme_tell_the_same_chain(clips: Clips, tmp_path: P
     assert report.stages[0].accuracy_change == 0
     assert all(stage.file_bytes for stage in report.stages[1:])
     assert report.verdict in readme
-    assert report.verdict.startswith("Computes what was trained: 100 % of 30 test clips get the same label")
+    assert report.verdict.startswith("Computes what was trained: 100% of 30 test clips get the same label")
     for row in (*report.stages, *(estimate for estimate in report.estimates)):
         assert f"| {getattr(row, 'title', None) or row.board} |" in readme
 
