@@ -27,12 +27,12 @@ class Range(BaseModel):
     high: float
 
     def written(self, unit: str, factor: float = 1) -> str:
-        """Write it as people read it: 6.1 ms (4.2 – 9)."""
+        """Write it as people read it: 6.1 ms (4.2 – 9). The unit brings its space."""
         low, middle, high = (
             f"{value * factor:,.0f}" if value * factor >= 100 else f"{value * factor:.2g}"
             for value in (self.low, self.middle, self.high)
         )
-        return f"{middle} {unit} ({low} – {high})"
+        return f"{middle}{unit} ({low} – {high})"
 
 
 class Estimate(BaseModel):
@@ -55,10 +55,10 @@ class Estimate(BaseModel):
     def columns(self) -> tuple[tuple[str, str], ...]:
         """Headings and texts of a table's row, after the board."""
         return (
-            ("Latency", _written(self.latency_ms, "ms")),
+            ("Latency", _written(self.latency_ms, " ms")),
             ("Load", _written(self.load, "%", 100)),
-            ("Power", _written(self.power_mw, "mW")),
-            ("Battery", _written(self.battery_days, "days")),
+            ("Power", _written(self.power_mw, " mW")),
+            ("Battery", _written(self.battery_days, " days")),
         )
 
 
