@@ -189,7 +189,7 @@ def test_a_click_on_a_curve_fills_the_form(page: Page, world: World, sign_in: Si
 def test_the_deploy_page_says_how_the_client_runs_what_it_gives(page: Page, world: World, sign_in: SignIn) -> None:
     sign_in(page, world.reader)
     page.goto(world.pages["deploy"])
-    expect(page.get_by_text("TF_USE_LEGACY_KERAS=1")).to_be_visible()
+    expect(page.locator("#installation")).to_be_visible()
     page.get_by_label("Format").select_option("savedmodel")
     expect(page.get_by_text("import SavedModelRunner")).to_be_visible()
     expect(page.get_by_text("import TFLiteRunner")).to_be_hidden()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import tarfile
+import shutil
 import urllib.request
 import uuid
 import zipfile
@@ -31,8 +31,7 @@ def recordings(shared_audio: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("recordings") / "digits"
     real = shared_audio / "digits_8khz.tar.gz"
     if real.exists():
-        with tarfile.open(real) as archive:
-            archive.extractall(folder, filter="data")
+        shutil.unpack_archive(real, folder)
         return folder
     for split, count in SPLITS.items():
         for number, word in enumerate(WORDS):

@@ -80,7 +80,8 @@ class Proof:
     @property
     def holds(self) -> bool:
         """Whether the form is as close to the trained network as it must be."""
-        one_clip, bound = 1 / self.report.clips, self.bound
+        # Shares are not exact: what is one clip must not count as a little more.
+        one_clip, bound = 1 / self.report.clips + 1e-9, self.bound
         # Written so that a difference that is no number fails too.
         return bool(
             np.isfinite(self.largest_difference)
@@ -130,6 +131,13 @@ def prove(form: Form, folder: Path, trained: TrainedNetwork, evidence: Evidence)
     return _compared(form.title, form.bound, logits, here, trained, far, resources)
 
 
+OUR_FAULT = "This is a fault of Edgewise, so no artifact was made: choose another format, and report it with the log."
+TOO_COARSE = (
+    "Integers are too coarse for this network, so no artifact was made: choose float32, or train it longer, for scores "
+    "that lie close together are the first to change places."
+)
+
+
 def require(proofs: tuple[Proof | Skipped, ...]) -> None:
     """Let nothing through that does not compute what was trained.
 
@@ -141,8 +149,7 @@ def require(proofs: tuple[Proof | Skipped, ...]) -> None:
             raise EngineError(
                 "export-differs",
                 f"The {proof.form} does not compute what was trained: {proof.reason}.",
-                "This is a fault of Edgewise, so no artifact was made: choose another format, and report it with the "
-                "log.",
+                TOO_COARSE if proof.bound.difference is None else OUR_FAULT,
             )
 
 

@@ -79,6 +79,7 @@ class Graph:
 
         Unlike the operator of fully connected layers it has had a scale for each unit in every version of TFLite.
         """
+        x, kernel = self._in_fours(x, kernel)
         weights, steps = _rounded(np.asarray(kernel, np.float64).T, np.abs(bias) / x.scale.step)
         options = schema.Conv2DOptionsT()
         return self._convolution(x, "CONV_2D", options, weights[:, None, None, :], 0, steps, bias, scale, relu)
@@ -144,6 +145,22 @@ class Graph:
         options = schema.SoftmaxOptionsT()
         options.beta = 1.0
         return self._operator("SOFTMAX", options, [x.index], x.shape, SHARES)
+
+    def _in_fours(self, x: Tensor, kernel: FloatArray) -> tuple[Tensor, FloatArray]:
+        """Give a dense layer a multiple of four inputs; what is added is zero.
+
+        XNNPACK of TensorFlow 2.18, which the client runs with, computes many layers of any other number of inputs
+        wrongly, at least on processors with AVX512-VNNI. That of TensorFlow 2.21 does not.
+        """
+        inputs = len(kernel)
+        missing = -inputs % 4
+        if not missing:
+            return x, kernel
+        paddings = np.zeros((len(x.shape) + 1, 2), np.int32)
+        paddings[-1, 1] = missing
+        shape = (*x.shape[:-1], inputs + missing)
+        padded = self._operator("PAD", schema.PadOptionsT(), [x.index, self._constant(paddings)], shape, x.scale)
+        return padded, np.pad(kernel, ((0, missing), (0, 0)))
 
     # --- how they are written -----------------------------------------------------------------------------------------
 
