@@ -30,7 +30,6 @@ from workers.export.boards.host import compile_for_this_machine
 from workers.export.boards.image import DISCO, EMULATED, emulator, write_image
 from workers.export.c.emulator import why_not
 from workers.export.c.package import SOURCES_ALONE, Library
-from workers.export.c.targets import has_compiler
 
 PROBE = Path(__file__).parent / "board_probe.py"
 REAL_CLIPS = 20
@@ -124,7 +123,6 @@ def test_disco_runner_gets_them_from_the_emulated_board_too(
     assert np.array_equal(answers["all"].argmax(axis=1), expected.argmax(axis=1))
 
 
-@pytest.mark.skipif(not has_compiler(), reason="the extra `targets` is not installed")
 def test_the_archive_for_a_board_holds_what_its_runner_reads_and_nothing_else(
     unpack: Callable[..., Unpacked], trained: TrainedNetwork, speech: Clips, sources: Path, tmp_path: Path
 ) -> None:

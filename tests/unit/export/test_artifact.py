@@ -23,7 +23,6 @@ from workers.engine.data import Clips
 from workers.export import coral
 from workers.export.artifact import Origin
 from workers.export.build import Built, build
-from workers.export.c.targets import has_compiler
 from workers.export.forms import FORMATS, Wishes
 
 ORIGIN = Origin("1.2.3", "run-id", "dataset-id", 3, "ab" * 32, 7, "Noise of a generator, free of rights.")
@@ -44,11 +43,10 @@ HELD = {
     "disco": {"parameters.json", "nengoedge_project.bin"}, "nordic": {"parameters.json", "nengoedge_project.hex"},
 }  # fmt: skip
 OPTIONS = {"c": {"precision": "float32", "target": "sources"}, "nordic": {"precision": "int8"}}
-NEEDS_ZIG = pytest.mark.skipif(not has_compiler(), reason="the extra `targets` is not installed")
 NEEDS_EDGE_TPU_COMPILER = pytest.mark.skipif(
     shutil.which(coral.COMPILER) is None, reason=f"{coral.COMPILER} is not installed"
 )
-NEEDS = {"disco": NEEDS_ZIG, "nordic": NEEDS_ZIG, "coral": NEEDS_EDGE_TPU_COMPILER}
+NEEDS = {"coral": NEEDS_EDGE_TPU_COMPILER}
 
 
 @pytest.fixture(scope="module")

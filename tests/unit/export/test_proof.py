@@ -21,7 +21,6 @@ from workers.export.build import Refused, build
 from workers.export.c import wasm
 from workers.export.c.emulator import why_not as why_not_emulated
 from workers.export.c.host import why_not as why_not_here
-from workers.export.c.targets import has_compiler
 from workers.export.forms import FORMATS, QUANTISED, TFLITE, Form, Format, Wishes
 from workers.export.proof import Evidence, Proof, Skipped, prove, require, start
 from workers.export.report import proof_report
@@ -150,7 +149,6 @@ def test_at_most_500_clips_are_taken_evenly(tmp_path: Path, trained: TrainedNetw
     assert len(evidence.sample(10).audio) == 10
 
 
-@pytest.mark.skipif(not has_compiler(), reason="the extra `targets` is not installed")
 @pytest.mark.parametrize(
     ("target", "title", "missing"),
     [
