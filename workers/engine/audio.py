@@ -40,6 +40,8 @@ MOST_SAMPLES = 2**25
 TOLERATED_SECONDS = 0.1
 """Coders add a little silence at the ends, which declared durations may or may not count."""
 SILENCE_DBFS = -120.0
+QUIETEST_RMS = 1e-4
+"""What is quieter is not made louder."""
 PCM = 1
 """Coding of integer samples in the format chunk of a wav file."""
 UNKNOWN_SIZE = 2**31 - 2**16
@@ -243,6 +245,12 @@ def _mono(samples: npt.NDArray[Any]) -> Int16Array:
 
 def _decibel(ratio: float) -> float:
     return max(SILENCE_DBFS, 20 * float(np.log10(ratio))) if ratio > 0 else SILENCE_DBFS
+
+
+def rms(samples: npt.NDArray[np.floating]) -> float:
+    """Return the root of the mean square; 0 where there are no samples."""
+    # Not by BLAS, whose sum depends on its number of threads.
+    return float(np.sqrt(np.einsum("i,i", samples, samples) / len(samples))) if len(samples) else 0.0
 
 
 def resample(samples: Int16Array, rate: int, target: int) -> Int16Array:

@@ -3,7 +3,7 @@
 Each step draws its own random numbers from a counter-based generator (Philox: Salmon et al. 2011), keyed by the run's
 seed and counted by the step. Labels are drawn evenly, then a clip of the label: rare labels weigh as much as frequent
 ones.
-Clips are changed as audio (shift, speed, noise, bandwidth, gain), then as spectra (equalizer), then as features
+Clips are changed as audio (shift, speed, noise, gain, bandwidth), then as spectra (equalizer), then as features
 (SpecAugment: Park et al. 2019).
 """
 
@@ -16,7 +16,6 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +23,7 @@ from scipy import fft
 
 from edgewise.spec.dataset import SILENCE
 from edgewise.spec.run import Augmentation, RunParameters
+from workers.engine.audio import QUIETEST_RMS, rms
 from workers.engine.data import Clips, TrainingData, starts, stretches
 from workers.engine.features import FeatureExtractor
 from workers.engine.files import write_array
@@ -37,7 +37,6 @@ Python's lock, and a small network's step takes a fraction of what its batch tak
 
 LARGEST_TIME_MASK = 0.15
 LARGEST_FREQUENCY_MASK = 0.2
-QUIETEST_RMS = 1e-4
 NARROWEST_HERTZ = 3000.0
 EQUALIZER_KNOTS = 5
 """Places on the mel axis, an octave or so apart, at which an equalizer's gain is drawn."""
@@ -99,6 +98,7 @@ class BatchSource:
         self._parameters = parameters
         self._extract = FeatureExtractor(parameters.preprocessing)
         self._starts = starts(data.train, data.clip_samples)
+        self._places = np.arange(data.clip_samples, dtype=np.float32)
         self._rows = [np.flatnonzero(data.train.label == index) for index in range(len(data.labels))]
         self._noise = stretches(data.noise, "train")
         self._silence = data.labels.index(SILENCE) if SILENCE in data.labels else -1
@@ -118,6 +118,7 @@ class BatchSource:
         generator = self._generator(step)
         rows, labels = self._draw(generator)
         audio = np.stack([self._clip(int(row), generator) for row in rows])
+        low_pass(audio, self._bandwidths(step))
         features = np.asarray(self._extract(audio, self._equalizer(step)), dtype=np.float32)
         return Examples(rows, audio, self._masked(features, step), labels)
 
@@ -157,13 +158,14 @@ class BatchSource:
         heard = round(samples * speed)
         # A faster clip shows more of what surrounds it; its middle stays in the middle.
         start = int(self._starts[row]) + round(shift - (heard - samples) / 2)
-        audio = _stretch(self._data.train.around(row, start, heard), samples)
+        audio = self._data.train.around(row, start, heard)
+        if heard != samples:
+            audio = _stretched(audio, self._places)
         is_silence = self._data.train.label[row] == self._silence
         if not is_silence and len(self._noise) and generator.random() < settings.noise_probability:
             audio = self._with_noise(audio, generator)
-        if generator.random() < settings.narrowband_probability:
-            audio = self._narrowed(audio, generator)
-        return audio * np.float32(gain)
+        audio *= np.float32(gain)
+        return audio
 
     def _with_noise(self, audio: FloatArray, generator: np.random.Generator) -> FloatArray:
         noise, samples = self._noise, self._data.clip_samples
@@ -171,16 +173,17 @@ class BatchSource:
         row = int(generator.integers(len(noise)))
         start = int(generator.integers(max(1, int(noise.length[row]) - samples)))
         piece = noise.around(row, start, samples)
-        level = _rms(audio) / max(_rms(piece), QUIETEST_RMS) * 10 ** (-ratio / 20)
-        return audio + piece * np.float32(level)
+        piece *= np.float32(rms(audio) / max(rms(piece), QUIETEST_RMS) * 10 ** (-ratio / 20))
+        piece += audio
+        return piece
 
-    def _narrowed(self, audio: FloatArray, generator: np.random.Generator) -> FloatArray:
-        """Cut off what lies above a random frequency: what was recorded and what a device hears differ in this too."""
-        highest = self._data.sample_rate / 2
-        cutoff = generator.uniform(min(NARROWEST_HERTZ, highest), highest)
-        spectrum = fft.rfft(audio)
-        spectrum[round(len(spectrum) * cutoff / highest) :] = 0
-        return np.asarray(fft.irfft(spectrum, len(audio)), dtype=np.float32)
+    def _bandwidths(self, step: int) -> FloatArray:
+        """Draw the part of its spectrum that each clip of a step keeps: (batch,), 1 where that is all of it."""
+        settings, generator = self._parameters, self._generator(step, stream=3)
+        narrowest = min(1.0, NARROWEST_HERTZ / (self._data.sample_rate / 2))
+        kept = generator.uniform(narrowest, 1, settings.batch_size)
+        kept[generator.random(settings.batch_size) >= settings.narrowband_probability] = 1
+        return np.asarray(kept, dtype=np.float32)
 
     def _equalizer(self, step: int) -> FloatArray | None:
         """Draw a smooth spectral gain for each clip of a step: (batch, mel bands)."""
@@ -247,23 +250,35 @@ def _fingerprint(clips: Clips, samples: int, extract: FeatureExtractor) -> str:
     return digest.hexdigest()
 
 
-def _stretch(audio: FloatArray, samples: int) -> FloatArray:
-    """Resample by linear interpolation to `samples` samples."""
-    if len(audio) == samples:
-        return audio
-    positions = np.arange(samples, dtype=np.float32) * np.float32((len(audio) - 1) / (samples - 1))
-    before = np.minimum(positions.astype(np.intp), len(audio) - 2)
-    positions -= before
-    left = audio.take(before)
-    positions *= audio[1:].take(before) - left
-    return left + positions
+def low_pass(audio: FloatArray, kept: FloatArray) -> None:
+    """Cut off the upper part of clips' spectra, in place: what was recorded and what a device hears differ in it too.
+
+    Args:
+        audio: (clips, samples).
+        kept: the part of the spectrum that each clip keeps, (clips,).
+    """
+    narrow = np.flatnonzero(kept < 1)
+    # All at once: the transform computes several clips in one vector.
+    spectra = fft.rfft(audio[narrow])
+    for spectrum, part in zip(spectra, kept[narrow], strict=True):
+        spectrum[round(len(spectrum) * float(part)) :] = 0
+    audio[narrow] = fft.irfft(spectra, audio.shape[1])
+
+
+def _stretched(audio: FloatArray, places: FloatArray) -> FloatArray:
+    """Resample by linear interpolation to as many samples as there are places, which count from 0."""
+    fraction = places * np.float32((len(audio) - 1) / (len(places) - 1))
+    whole = np.floor(fraction)
+    fraction -= whole
+    before = whole.astype(np.intp)
+    # Clipped: rounding may put the last place on or beyond the last sample.
+    left = audio.take(before, mode="clip")
+    fraction *= audio[1:].take(before, mode="clip") - left
+    fraction += left
+    return fraction
 
 
 def _stretch_of(length: int, largest: float, generator: np.random.Generator) -> tuple[int, int]:
     width = int(generator.integers(int(length * largest) + 1))
     begin = int(generator.integers(length - width + 1))
     return begin, begin + width
-
-
-def _rms(audio: npt.NDArray[Any]) -> float:
-    return float(np.sqrt(np.mean(np.square(audio)) + 1e-20))

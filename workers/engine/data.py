@@ -55,12 +55,14 @@ class Clips:
 
     @cached_property
     def _maps(self) -> list[Int16Array]:
-        return [np.memmap(path, dtype="<i2", mode="r") for path in self.packs]
+        # As plain arrays: each slice of a memmap costs as much as copying a short clip.
+        return [np.asarray(np.memmap(path, dtype="<i2", mode="r")) for path in self.packs]
 
     def samples(self, row: int) -> Int16Array:
         """Return the samples of one clip, without copying them."""
         begin = self.offset[row]
-        return np.asarray(self._maps[self.pack[row]][begin : begin + self.length[row]])
+        samples: Int16Array = self._maps[self.pack[row]][begin : begin + self.length[row]]
+        return samples
 
     def around(self, row: int, start: int, count: int) -> npt.NDArray[np.float32]:
         """Return `count` samples from `start` (relative to the clip), in [-1, 1]; zeros where the clip has none."""

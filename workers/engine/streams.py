@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from edgewise.spec.dataset import SILENCE, UNKNOWN
 from edgewise.spec.run import AudioPreprocessing
+from workers.engine.audio import QUIETEST_RMS, rms
 from workers.engine.data import Int64Array, TrainingData, starts, stretches
 from workers.engine.features import FeatureExtractor
 
@@ -31,7 +32,6 @@ GAP_SECONDS = (TOLERANCE_SECONDS, 3.0)
 BACKGROUND_SNR_DB = (10.0, 30.0)
 """Level of the median word over a stream's noise: from a busy kitchen to a quiet room. The same for all runs, so that
 they can be compared."""
-QUIETEST_RMS = 1e-4
 FRAMES_AT_ONCE = 50
 
 
@@ -85,12 +85,12 @@ class Streams:
         row = stream % len(self._noise)
         noise = self._noise.around(row, 0, max(1, min(int(self._noise.length[row]), self.samples)))
         ratio = np.random.default_rng([self._seed, 2, stream]).uniform(*BACKGROUND_SNR_DB)
-        noise *= np.float32(self._level / max(_rms(noise), QUIETEST_RMS) * 10 ** (-ratio / 20))
+        noise *= np.float32(self._level / max(rms(noise), QUIETEST_RMS) * 10 ** (-ratio / 20))
         return np.pad(noise, (0, self.samples - len(noise)), mode="symmetric")
 
     def _median_level(self, labels: tuple[str, ...]) -> float:
         words = np.flatnonzero([labels[label] != SILENCE for label in self._clips.label])
-        return float(np.median([_rms(self._clips.samples(int(row)) / 32768) for row in words])) if len(words) else 0.1
+        return float(np.median([rms(self._clips.samples(int(row)) / 32768) for row in words])) if len(words) else 0.1
 
     def _place(self, rows: Int64Array, generator: np.random.Generator) -> Words:
         """Give each word a place: after a gap in the present stream, or in the next one where that is full."""
@@ -135,7 +135,3 @@ def _repeated(rows: Int64Array, count: int, generator: np.random.Generator) -> I
     """Draw `count` of the rows, each about equally often."""
     rounds = [generator.permutation(rows) for _ in range(-(-count // max(1, len(rows))))]
     return np.concatenate([np.array([], np.int64), *rounds])[:count].astype(np.int64)
-
-
-def _rms(audio: npt.NDArray[np.floating]) -> float:
-    return float(np.sqrt(np.mean(np.square(audio, dtype=np.float64)))) if len(audio) else 0.0

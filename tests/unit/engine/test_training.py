@@ -357,7 +357,7 @@ def test_a_run_without_improvement_stops_early_and_stays_stopped(data: TrainingD
 
 def start_from(initial: TrainedNetwork | None, data: TrainingData, folder: Path) -> tuple[Outcome, Told]:
     told = Told(dispatches=1)
-    parameters = run_parameters(network=ONE_STAGE, steps=200, validation_interval=10, learning_rate=0.001)
+    parameters = run_parameters(network=ONE_STAGE, steps=200, validation_interval=30, learning_rate=0.001)
     return train(parameters, data, folder, told.report, told.should_stop, initial), told
 
 
@@ -389,7 +389,7 @@ def test_a_run_starts_where_its_initial_weights_ended(uninterrupted: Run, data: 
     assert told.events[0] == Note("Started from earlier weights. All weights are kept.")
     first, second = told.of(Validated)
     assert (first.step, first.accuracy) == (0, uninterrupted.outcome.best_accuracy)
-    assert second.step == 10
+    assert second.step == 30
     assert second.accuracy > uninterrupted.outcome.best_accuracy - 0.03
     assert outcome.best is not None
 
