@@ -75,9 +75,15 @@ def _layer_figures(name: str, *, last_only: bool, at_least: float) -> list[Figur
 
 
 def _our_network(last_only: bool) -> keras.Model:
+    """Encoders and memory are linear and commute: for one frame it takes less to encode the memory than the frames."""
     inputs = keras.Input((FRAMES, CHANNELS))
-    encoded = keras.layers.Dense(CHANNELS, use_bias=False)(inputs)
-    memory = LegendreMemory(ORDER, FRAMES, last_only=last_only)(encoded)
+    if last_only:
+        coefficients = keras.layers.Reshape((CHANNELS, ORDER))(LegendreMemory(ORDER, FRAMES, last_only=True)(inputs))
+        encoded = keras.layers.EinsumDense("bcq,cd->bdq", (CHANNELS, ORDER))(coefficients)
+        memory = keras.layers.Reshape((1, CHANNELS * ORDER))(encoded)
+    else:
+        encoded = keras.layers.Dense(CHANNELS, use_bias=False)(inputs)
+        memory = LegendreMemory(ORDER, FRAMES)(encoded)
     return _classifier(inputs, keras.layers.Dense(UNITS, activation="tanh")(memory))
 
 
