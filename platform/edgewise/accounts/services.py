@@ -14,6 +14,7 @@ from edgewise.accounts.models import ApiToken, Membership, Role, Scope, User, Wo
 from edgewise.errors import Invalid, NotFound
 
 TOKEN_PREFIX = "ew_"  # noqa: S105 - marks our tokens for secret scanners; no secret itself
+FIRST_ADMINISTRATOR = "admin@localhost.localdomain"
 
 
 def give_personal_workspace(user: User) -> Workspace:
@@ -37,12 +38,20 @@ def _make_personal_workspace(user: User) -> Workspace:
         return workspace
 
 
-def create_administrator(email: str) -> tuple[User, str]:
-    """Make an administrator with a random password, which is returned and stored nowhere."""
-    password = secrets.token_urlsafe(15)
-    user = User.objects.create_superuser(email, password)
+def first_administrator() -> User:
+    """Return the first administrator; where there is none, make one who cannot sign in before there is a password."""
+    administrators = User.objects.filter(is_superuser=True, is_active=True).order_by("date_joined")
+    user = administrators.first() or User.objects.create_superuser(FIRST_ADMINISTRATOR)
     give_personal_workspace(user)
-    return user, password
+    return user
+
+
+def set_random_password(user: User) -> str:
+    """Set a random password, and return it: it is stored nowhere."""
+    password = secrets.token_urlsafe(15)
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    return password
 
 
 def rename(user: User, workspace: Workspace, name: str, workspace_name: str) -> None:

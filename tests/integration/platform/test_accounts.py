@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from edgewise.accounts.models import Membership, User, Workspace
-from edgewise.accounts.services import give_personal_workspace
+from edgewise.accounts.services import first_administrator, give_personal_workspace
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery"
@@ -54,6 +54,16 @@ def test_pages_ask_strangers_to_sign_in(client: Client) -> None:
     answer = client.get("/datasets/")
     assert answer.status_code == 302
     assert answer.url.startswith("/accounts/login/")  # type: ignore[attr-defined]
+
+
+def test_who_runs_the_demo_first_finds_it_when_signed_in(capsys: pytest.CaptureFixture[str], client: Client) -> None:
+    owner = first_administrator()
+    call_command("ensure_first_administrator")
+    shown = re.search(r"^  password  (\S+)$", capsys.readouterr().out, re.MULTILINE)
+    assert shown
+    assert client.login(email=owner.email, password=shown[1])
+    assert User.objects.count() == 1
+    assert first_administrator() == owner
 
 
 def test_the_first_administrator_is_made_once(capsys: pytest.CaptureFixture[str], client: Client) -> None:
