@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_POST
 
 import datasets_app.queries
 from datasets_app.changes import changes_since
@@ -20,11 +20,9 @@ from edgewise.lookup import as_id
 from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.run import RunParameters
 from edgewise.web.forms import read
-from edgewise.web.responses import again, dialog, go, signed_in, user_of, wants_part, workspace_of
+from edgewise.web.responses import again, dialog, go, show_or_send, signed_in, user_of, wants_part, workspace_of
 from runs_app import charts, forms, previews, queries, services
 from runs_app.models import Preview, Run
-
-show_or_send = require_http_methods(["GET", "POST"])
 
 
 @signed_in

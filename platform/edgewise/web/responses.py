@@ -7,11 +7,14 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
+from django.views.decorators.http import require_http_methods
 
 from edgewise.accounts.models import User, Workspace
 from edgewise.errors import UserError
 
 signed_in = login_required
+show_or_send = require_http_methods(["GET", "POST"])
+"""For pages that show a form and take it."""
 
 
 def workspace_of(request: HttpRequest) -> Workspace:
