@@ -164,6 +164,12 @@ def test_runs_are_named_by_their_network_unless_they_have_a_name(
     assert set(Run.objects.values_list("name", flat=True)) == {"kws-small 1", "kws-small 2", "the best"}
 
 
+def test_an_update_answers_with_the_run_as_it_is_now(program: Script, project: Project) -> None:
+    renamed = "mutation ($id: ObjectId!, $to: RunInput!) { updateRun(run: $id, updates: $to) { name } }"
+    answer = program.data(renamed, id=program.begin(project), to={"name": "the best"})
+    assert answer == {"updateRun": {"name": "the best"}}
+
+
 def test_a_started_run_is_neither_changed_nor_started_again(
     program: Script, project: Project, dataset: Dataset
 ) -> None:
