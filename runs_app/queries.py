@@ -14,10 +14,11 @@ from django.http import QueryDict
 
 from datasets_app.models import Dataset
 from edgewise.accounts.models import Workspace
+from edgewise.errors import Absent
 from edgewise.jobs.models import LogLine, State
 from edgewise.lookup import as_id, one
 from edgewise.spec.detection import THRESHOLDS, OperatingPoint
-from runs_app.models import Detection, Metric, Prediction, Preview, Project, Run, Series
+from runs_app.models import Detection, Evaluation, Metric, Prediction, Preview, Project, Run, Series
 
 RUNS_OF_A_PROJECT = 10
 RUNS_ON_A_PAGE = 200
@@ -225,6 +226,18 @@ class Figure:
     note: str = ""
 
 
+def require_evaluation(row: Run) -> Evaluation:
+    """The results of a run on the test split.
+
+    Raises:
+        Absent: there are none.
+    """
+    found: Evaluation | None = getattr(row, "evaluation", None)
+    if found is None:
+        raise Absent(f"“{row.name}” has no results yet.", "Let the run end first.")
+    return found
+
+
 def figures(row: Run) -> list[Figure]:
     """The headline numbers, each with its 95 % interval."""
     found = row.evaluation
@@ -272,7 +285,7 @@ def most_confused(row: Run, count: int = 5) -> list[Confusion]:
 def predictions(row: Run, label: int, predicted: int) -> list[Prediction]:
     """Test clips of one cell of the matrix, the surest first."""
     rows = row.predictions.filter(label=label, predicted=predicted).select_related("clip")
-    return sorted(rows[:CLIPS_SHOWN], key=lambda one: -float(one.scores[predicted]))
+    return list(rows.order_by(f"-scores__{predicted}", "pk")[:CLIPS_SHOWN])
 
 
 # --- detection --------------------------------------------------------------------------------------------------------
@@ -329,6 +342,18 @@ def detection(row: Run) -> Detection | None:
     return Detection.objects.filter(run=row).first()
 
 
+def require_detection(row: Run) -> Detection:
+    """What was measured of a run on long audio.
+
+    Raises:
+        Absent: nothing was.
+    """
+    found = detection(row)
+    if found is None:
+        raise Absent(f"No operating points were measured for “{row.name}” yet.", "Let the run end first.")
+    return found
+
+
 def errors(row: Run) -> Errors | None:
     """What was measured at the operating point of a run."""
     found = detection(row)
@@ -355,7 +380,5 @@ def rate(per_hour: float) -> str:
 
 
 def _identifier(text: str) -> str:
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        return ""
+    found = as_id(text)
+    return str(found) if found.int else ""

@@ -16,13 +16,19 @@ from datasets_app.changes import changes_since
 from datasets_app.models import Dataset
 from edgewise.errors import Invalid, NotFound, UserError
 from edgewise.jobs.models import State
-from edgewise.lookup import as_id
+from edgewise.lookup import as_id, as_number
 from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.run import RunParameters
 from edgewise.web.forms import read
 from edgewise.web.responses import again, dialog, go, show_or_send, signed_in, user_of, wants_part, workspace_of
 from runs_app import charts, forms, previews, queries, services
-from runs_app.models import Preview, Run
+from runs_app.models import Detection, Preview, Run
+
+GONE = {
+    "initial_weights": "The run for the initial weights does not exist any more; choose another.",
+    "same_data_as": "The run whose clips were chosen does not exist any more. Optimize again to take them as they are.",
+}
+"""What is said where a field of the form names a run that was deleted meanwhile."""
 
 
 @signed_in
@@ -131,7 +137,8 @@ def new_run(request: HttpRequest) -> HttpResponse:
         try:
             run = services.create_run(
                 workspace=workspace, user=user_of(request), project=project, name=name, dataset=dataset,
-                parameters=values, initial_weights=_weights(request, weights), same_data_as=same_data_as,
+                parameters=values, initial_weights=_named(request, "initial_weights"),
+                same_data_as=_named(request, "same_data_as"),
             )  # fmt: skip
         except UserError as refused:
             error = refused
@@ -193,12 +200,14 @@ def _dataset(datasets: list[Dataset], wanted: str) -> Dataset:
     return next((dataset for dataset in datasets if str(dataset.pk) == wanted), datasets[0])
 
 
-def _weights(request: HttpRequest, wanted: str) -> Run | None:
+def _named(request: HttpRequest, field: str) -> Run | None:
+    """The run that a field of the form names."""
+    wanted = request.POST.get(field, "")
     if not wanted:
         return None
     run = queries.find_run(workspace_of(request), wanted)
     if run is None:
-        raise Invalid({"initial_weights": "The run for the initial weights does not exist any more; choose another."})
+        raise Invalid({field: GONE[field]})
     return run
 
 
@@ -214,7 +223,7 @@ def request_examples(request: HttpRequest, dataset_id: uuid.UUID) -> HttpRespons
     step = request.POST.get("step", "")
     try:
         preview = previews.request_preview(
-            dataset=dataset, user=user_of(request), step=int(step) if step.isdecimal() else 0, same_data_as=run,
+            dataset=dataset, user=user_of(request), step=as_number(step) or 0, same_data_as=run,
             parameters={**(run.parameters if run else {}), **forms.read_examples(request.POST)},
         )  # fmt: skip
     except Invalid as error:
@@ -291,7 +300,8 @@ def progress_chart(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
 def results(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
     """Show how well a run does on the test split, and at its operating point."""
     run = queries.run(workspace_of(request), run_id)
-    return render(request, "runs/results.html", {**_results(run), **_detection(run, run.operating_point)})
+    measured = _detection(run, queries.detection(run), run.operating_point)
+    return render(request, "runs/results.html", {**_results(run), **measured})
 
 
 @signed_in
@@ -305,7 +315,8 @@ def operating_point(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
     try:
         services.set_operating_point(run, values)
     except Invalid as error:
-        context = {**_results(run), **_detection(run, run.operating_point, values, error.fields)}
+        measured = _detection(run, queries.detection(run), run.operating_point, values, error.fields)
+        context = {**_results(run), **measured}
         return render(request, "runs/results.html", context, status=error.status)
     return redirect(f"{resolve_url('runs:results', run.pk)}#operating-point")
 
@@ -316,9 +327,7 @@ def _preview_of_point(request: HttpRequest, run: Run) -> HttpResponse:
         point = services.operating_point(values)
     except Invalid as error:
         errors = error.fields
-    context = _detection(run, point, values, errors)
-    if not context:
-        raise NotFound("measurement of operating points")
+    context = _detection(run, queries.require_detection(run), point, values, errors)
     return render(request, "runs/operating_errors.html", {"run": run, "live": True, **context})
 
 
@@ -327,11 +336,8 @@ def _preview_of_point(request: HttpRequest, run: Run) -> HttpResponse:
 def matrix_chart(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
     """Answer the confusion matrix as a figure."""
     run = queries.run(workspace_of(request), run_id)
-    if not _has_results(run):
-        raise NotFound("result")
-    return HttpResponse(
-        charts.matrix_figure(run.labels, run.evaluation.confusion), content_type="application/json"
-    )  # fmt: skip
+    figure = charts.matrix_figure(run.labels, queries.require_evaluation(run).confusion)
+    return HttpResponse(figure, content_type="application/json")
 
 
 @signed_in
@@ -339,9 +345,7 @@ def matrix_chart(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
 def detection_chart(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
     """Answer what each operating point costs as a figure."""
     run = queries.run(workspace_of(request), run_id)
-    found = queries.detection(run)
-    if found is None:
-        raise NotFound("measurement of operating points")
+    found = queries.require_detection(run)
     figure = charts.detection_figure(found, queries.errors_at(found, run.operating_point))
     return HttpResponse(figure, content_type="application/json")
 
@@ -423,10 +427,10 @@ def _results(run: Run) -> dict[str, Any]:
 
 
 def _detection(
-    run: Run, point: OperatingPoint, values: Mapping[str, Any] | None = None, errors: Mapping[str, str] | None = None
-) -> dict[str, Any]:
+    run: Run, found: Detection | None, point: OperatingPoint,
+    values: Mapping[str, Any] | None = None, errors: Mapping[str, str] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """What an operating point costs, and the form to choose another one; nothing where nothing was measured."""
-    found = queries.detection(run)
     if found is None:
         return {}
     form = forms.operating_point_form(found, values or point.model_dump(), errors)
@@ -438,9 +442,10 @@ def _detection(
 
 
 def _index(text: str, run: Run) -> int:
-    if not text.isdecimal() or int(text) >= len(run.labels):
+    index = as_number(text)
+    if index is None or index >= len(run.labels):
         raise NotFound("label")
-    return int(text)
+    return index
 
 
 def _call(request: HttpRequest, run: Run, *, repeats: bool) -> dict[str, Any]:
