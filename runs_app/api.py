@@ -16,6 +16,7 @@ from pydantic import RootModel
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.filters import OrderingFilter
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
@@ -117,7 +118,9 @@ class Networks(APIView):
 
 
 class CustomNetworkCost(APIView):
-    """What a custom network costs."""
+    """What a custom network costs: a question, though one too long for an address, so whoever may read may ask."""
+
+    permission_classes = (IsAuthenticated,)
 
     @extend_schema(request=StagesQuery, responses=CostBreakdown)
     def post(self, request: Request) -> Response:

@@ -8,6 +8,8 @@ import io
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connection
 from django.test import AsyncClient
 from rest_framework.test import APIClient
 
@@ -166,6 +168,14 @@ def test_the_clips_of_a_mistake_are_the_surest(
     assert [row.scores[3] for row in queries.predictions(trained, 2, 3)] == [0.9, 0.7]
 
 
+def test_who_takes_compressed_answers_edits_by_their_tag(script: APIClient, trained: Run) -> None:
+    address, compressed = f"/api/v1/runs/{trained.pk}", {"HTTP_ACCEPT_ENCODING": "gzip"}
+    read = script.get(address, **compressed)["ETag"]
+    assert read.startswith("W/")
+    assert script.patch(address, {"name": "renamed"}, HTTP_IF_MATCH=read, **compressed).status_code == 200
+    assert script.patch(address, {"name": "again"}, HTTP_IF_MATCH=read, **compressed).status_code == 412
+
+
 # --- live -------------------------------------------------------------------------------------------------------------
 
 
@@ -223,6 +233,8 @@ def test_the_stream_is_server_sent_events(alice: User, trained: Run) -> None:
             received += chunk
             if b"event: job" in received:
                 break
+        # The stream is open, and holds no connection.
+        assert await sync_to_async(lambda: connection.connection)() is None
         return received
 
     received = asyncio.run(first_events()).decode()

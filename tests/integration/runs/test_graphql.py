@@ -243,10 +243,10 @@ def test_who_may_only_read_changes_nothing(
     run = program.begin(project)
     Membership.objects.filter(user=alice, workspace=workspace).update(role=Role.VIEWER)
     reader = Script(alice, Scope.READ)
-    for who in (reader, program):
-        assert "may only read" in who.refusal(ADD, id=object_id(project), modelType="KWS")
-        assert "may only read" in who.refusal(UPDATE, id=run, runInput={})
-        assert "may only read" in who.refusal(START, id=run)
+    for who, reason in ((reader, "This token may only read"), (program, "that of a viewer")):
+        assert reason in who.refusal(ADD, id=object_id(project), modelType="KWS")
+        assert reason in who.refusal(UPDATE, id=run, runInput={})
+        assert reason in who.refusal(START, id=run)
     assert reader.data(PROJECTS)["projects"]
 
 
