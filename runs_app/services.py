@@ -21,7 +21,7 @@ from edgewise.accounts.models import User, Workspace
 from edgewise.errors import Conflict, Invalid, NotFound, Problems
 from edgewise.ids import new_id
 from edgewise.jobs import services as jobs
-from edgewise.jobs.models import LogLine, State
+from edgewise.jobs.models import State
 from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.fields import explain
 from edgewise.spec.network import NETWORKS, NetworkSpec
@@ -184,7 +184,6 @@ def delete_run(run: Run) -> None:
         if heirs:
             raise Conflict(f"The weights of “{run.name}” are where {', '.join(heirs)} began.", "Delete these first.",
                            needed_by=heirs)  # fmt: skip
-        LogLine.objects.filter(job_id=run.pk).delete()
         present.delete()
         transaction.on_commit(partial(delete_folder, run.folder))
 
