@@ -268,9 +268,7 @@ class PredictionSerializer(serializers.ModelSerializer[Prediction]):
     @extend_schema_field(OpenApiTypes.URI)
     def get_audio(self, prediction: Prediction) -> str:
         """Address of the audio that was heard."""
-        clip = prediction.clip
-        stretch = f"?offset={prediction.offset}&length={prediction.length}"
-        return f"/api/v1/raw-data/{clip.raw_data_id}/clips/{clip.pk}/audio{stretch}"
+        return prediction.audio_address
 
 
 class ExampleSerializer(serializers.Serializer[Any]):
@@ -366,10 +364,13 @@ class RunFilter(django_filters.FilterSet):  # type: ignore[misc]
     """Which runs to list."""
 
     search = django_filters.CharFilter(field_name="name", lookup_expr="icontains")
+    # No choice among the rows of all workspaces, which would tell which ids there are.
+    project = django_filters.UUIDFilter(field_name="project_id")
+    dataset = django_filters.UUIDFilter(field_name="dataset_id")
 
     class Meta:
         model = Run
-        fields = ["project", "dataset", "state", "name"]
+        fields = ["state", "name"]
 
 
 class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Run]):

@@ -103,6 +103,14 @@ def test_runs_are_ordered_by_query(script: APIClient, project: Project, dataset:
     assert found == {"": list("acb"), "name": list("abc"), "-name": list("cba"), "created_at": list("bca")}
 
 
+def test_a_filter_does_not_tell_which_ids_there_are(trained: Run, bob: User) -> None:
+    stranger = client_of(bob)
+    for project in (trained.project_id, trained.pk):
+        assert stranger.get(f"/api/v1/runs?project={project}").json()["results"] == []
+    for run in (trained.pk, trained.project_id):
+        assert stranger.get(f"/api/v1/artifacts?run={run}").json()["results"] == []
+
+
 def test_a_list_goes_on_by_its_cursor(script: APIClient, project: Project, dataset: Dataset) -> None:
     for name in "abc":
         script.post("/api/v1/runs", {"project": project.pk, "dataset": dataset.pk, "name": name})
