@@ -6,6 +6,7 @@ import math
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import Count, F, Q, Window
@@ -182,6 +183,32 @@ def find_run(workspace: Workspace, run_id: str) -> Run | None:
     if not run_id:
         return None
     return Run.objects.filter(workspace=workspace, pk=as_id(run_id)).select_related(*DATASET).first()
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """What the form of a new run holds."""
+
+    dataset_id: str = ""
+    """Empty where none is chosen yet."""
+    name: str = ""
+    weights: str = ""
+    """Id of the run whose weights it begins with."""
+    values: dict[str, Any] = field(default_factory=dict)
+    """Its parameters, as far as they are no defaults."""
+
+
+def beginning(workspace: Workspace, asked: QueryDict) -> NewRun:
+    """What a new run begins with: a copy of the run `from`, the network of `initial_weights`, or nothing."""
+    weights, dataset_id = asked.get("initial_weights", ""), asked.get("dataset", "")
+    if origin := find_run(workspace, asked.get("from", "")):
+        return NewRun(
+            dataset_id=dataset_id or str(origin.dataset_id), name=f"{origin.name} copy",
+            weights=str(origin.initial_weights_id or ""), values=dict(origin.parameters),
+        )  # fmt: skip
+    if source := find_run(workspace, weights):
+        return NewRun(str(source.dataset_id), weights=weights, values={"network": source.parameters["network"]})
+    return NewRun(dataset_id, weights=weights)
 
 
 # --- a run ------------------------------------------------------------------------------------------------------------

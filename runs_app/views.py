@@ -22,7 +22,7 @@ from edgewise.spec.run import RunParameters
 from edgewise.web.forms import read
 from edgewise.web.responses import again, dialog, go, show_or_send, signed_in, user_of, wants_part, workspace_of
 from runs_app import charts, forms, previews, queries, services
-from runs_app.models import Detection, Preview, Run
+from runs_app.models import Detection, Preview, Project, Run
 
 GONE = {
     "initial_weights": "The run for the initial weights does not exist any more; choose another.",
@@ -108,47 +108,52 @@ def delete_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
 def new_run(request: HttpRequest) -> HttpResponse:
     """Configure a run and queue it: +KWS, then Optimize."""
     workspace = workspace_of(request)
-    given = request.GET if request.method == "GET" else request.POST
-    if "project" in given:
-        project = queries.project(workspace, given["project"])
-    elif newest := queries.newest_project(workspace):
-        project = newest
-    else:
+    project = _project(request)
+    if project is None:
         messages.info(request, "A run stands in a project. Create one first, then make a run in it.")
         return redirect("runs:list")
     datasets = queries.datasets(workspace)
     if not datasets:
         return render(request, "runs/no_dataset.html", {"project": project})
-    earlier = queries.find_run(workspace, given.get("from", ""))
-    origin = earlier if request.method == "GET" else None
-    weights = given.get("initial_weights", "")
-    dataset = _dataset(datasets, given.get("dataset", "") or (str(origin.dataset_id) if origin else ""))
-    same_data_as = queries.find_run(workspace, given.get("same_data_as", ""))
-    name, values, error, editor = "", dict(origin.parameters) if origin else {}, None, None
-    if origin:
-        name, weights = f"{origin.name} copy", str(origin.initial_weights_id or "")
-    elif (source := queries.find_run(workspace, weights)) and request.method == "GET":
-        dataset, values = source.dataset, {"network": source.parameters["network"]}
-    if request.method == "POST":
-        editor = forms.NetworkEditor.read(request.POST)
-        name, values = request.POST.get("name", ""), forms.read_run(request.POST, editor)
+    if request.method == "GET":
+        return _run_form(request, project, datasets, queries.beginning(workspace, request.GET))
+    editor = forms.NetworkEditor.read(request.POST)
+    typed = queries.NewRun(
+        dataset_id=request.POST.get("dataset", ""), name=request.POST.get("name", ""),
+        weights=request.POST.get("initial_weights", ""), values=forms.read_run(request.POST, editor),
+    )  # fmt: skip
     # Without scripts a button of the editor sends the whole form, which comes back with the change made.
-    if request.method == "POST" and "change" not in request.POST:
-        try:
-            run = services.create_run(
-                workspace=workspace, user=user_of(request), project=project, name=name, dataset=dataset,
-                parameters=values, initial_weights=_named(request, "initial_weights"),
-                same_data_as=_named(request, "same_data_as"),
-            )  # fmt: skip
-        except UserError as refused:
-            error = refused
-        else:
-            return go(request, "runs:progress", run.pk)
-    changes = changes_since(earlier.dataset, earlier) if earlier else None
+    if "change" in request.POST:
+        return _run_form(request, project, datasets, typed, editor)
+    try:
+        run = services.create_run(
+            workspace=workspace, user=user_of(request), project=project, name=typed.name,
+            dataset=_dataset(datasets, typed.dataset_id), parameters=typed.values,
+            initial_weights=_named(request, "initial_weights"), same_data_as=_named(request, "same_data_as"),
+        )  # fmt: skip
+    except UserError as error:
+        return _run_form(request, project, datasets, typed, editor, error)
+    return go(request, "runs:progress", run.pk)
+
+
+def _project(request: HttpRequest) -> Project | None:
+    """The project that a new run shall stand in: the one that is asked for, or the newest."""
+    workspace, asked = workspace_of(request), request.GET if request.method == "GET" else request.POST
+    return queries.project(workspace, asked["project"]) if "project" in asked else queries.newest_project(workspace)
+
+
+def _run_form(
+    request: HttpRequest, project: Project, datasets: list[Dataset], run: queries.NewRun,
+    editor: forms.NetworkEditor | None = None, error: UserError | None = None,
+) -> HttpResponse:  # fmt: skip
+    workspace, asked = workspace_of(request), request.GET if request.method == "GET" else request.POST
+    earlier = queries.find_run(workspace, asked.get("from", ""))
+    dataset = _dataset(datasets, run.dataset_id)
     context = {
-        "project": project, "datasets": datasets, "dataset": dataset, "name": name, "weights": weights, "error": error,
-        "earlier": earlier, "changes": changes, "same_data_as": same_data_as,
-        **_preview(request, dataset, values, weights, editor, error.fields if error else {}),
+        "project": project, "datasets": datasets, "dataset": dataset, "name": run.name, "weights": run.weights,
+        "error": error, "earlier": earlier, "changes": changes_since(earlier.dataset, earlier) if earlier else None,
+        "same_data_as": queries.find_run(workspace, asked.get("same_data_as", "")),
+        **_preview(request, dataset, run.values, run.weights, editor, error.fields if error else {}),
     }  # fmt: skip
     return render(request, "runs/new.html", context, status=error.status if error else 200)
 
