@@ -32,7 +32,8 @@ RUN apt-get update \
 
 COPY . ./
 RUN useradd --system --uid 10001 --user-group edgewise \
-    && install --directory --owner=edgewise --group=edgewise --mode=0700 /var/lib/edgewise /var/lib/edgewise/cache
+    && install --directory --owner=edgewise --group=edgewise --mode=0700 \
+        /var/lib/edgewise /var/lib/edgewise/cache /var/lib/edgewise/uploads
 USER 10001
 
 # The settings want addresses; collecting the static files connects to none of them.

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_POST
 
 from datasets_app import forms, queries, services, uploads
 from datasets_app.changes import changes_since
@@ -21,9 +21,7 @@ from edgewise.errors import Conflict, Forbidden, Invalid, UserError
 from edgewise.jobs.services import request_cancel
 from edgewise.spec.dataset import DatasetParameters
 from edgewise.web.forms import read
-from edgewise.web.responses import dialog, go, signed_in, user_of, workspace_of
-
-show_or_send = require_http_methods(["GET", "POST"])
+from edgewise.web.responses import dialog, go, show_or_send, signed_in, user_of, workspace_of
 
 
 @signed_in

@@ -6,6 +6,7 @@ import dataclasses
 import uuid
 from typing import Any, cast
 
+import django_filters
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.urls import include, path
@@ -144,6 +145,17 @@ class AnyFile(JSONRenderer):
     media_type = "*/*"
 
 
+class ArtifactFilter(django_filters.FilterSet):  # type: ignore[misc]
+    """Which artifacts to list."""
+
+    # No choice among the rows of all workspaces, which would tell which ids there are.
+    run = django_filters.UUIDFilter(field_name="run_id")
+
+    class Meta:
+        model = Artifact
+        fields = ["format", "state"]
+
+
 class Artifacts(
     mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Artifact]
 ):
@@ -151,7 +163,7 @@ class Artifacts(
 
     serializer_class = ArtifactSerializer
     queryset = Artifact.objects.none()
-    filterset_fields = ("run", "format", "state")
+    filterset_class = ArtifactFilter
 
     def get_queryset(self) -> QuerySet[Artifact]:
         """Only the workspace's."""
@@ -199,7 +211,6 @@ class Artifacts(
 
 router = SimpleRouter(trailing_slash=False)
 router.register("artifacts", Artifacts, basename="artifact")
-router.lookup_value_regex = "[0-9a-f-]{36}"  # type: ignore[attr-defined]
 
 urlpatterns = [
     path("", include(router.urls)),

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from deploy_app.models import Artifact
 from edgewise import storage
 from edgewise.accounts.models import Workspace
-from edgewise.errors import Conflict, NotFound
+from edgewise.errors import Absent, Conflict
 from edgewise.jobs.models import LogLine, State
 from edgewise.lookup import one
 from runs_app.models import Run
@@ -63,14 +63,14 @@ def archived_file(artifact: Artifact, name: str) -> ArchivedFile:
 
     Raises:
         Conflict: it is not built yet.
-        NotFound: the archive has no file of this name.
+        Absent: the archive has no file of this name.
     """
     require_built(artifact)
     with zipfile.ZipFile(storage.local_path(artifact.file_name, artifact.sha256)) as archive:
         try:
             entry = archive.getinfo(name)
         except KeyError as error:
-            raise NotFound(f"file “{name}” of this artifact") from error
+            raise Absent(f"This artifact has no file “{name}”.", "Its `README.md` lists what it holds.") from error
         content = archive.read(entry)
     content_type = CONTENT_TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
     return ArchivedFile(content, content_type, f'"{artifact.sha256}-{entry.CRC:08x}"')

@@ -7,18 +7,16 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET
 
 from deploy_app import queries, services
 from edgewise.errors import UserError
-from edgewise.web.responses import signed_in, user_of, wants_part, workspace_of
+from edgewise.web.responses import show_or_send, signed_in, user_of, wants_part, workspace_of
 from runs_app import queries as runs
 from runs_app.models import Run
 
 FORMAT = "c"
 OPTIONS = {"precision": "float32", "target": "wasm"}
-
-show_or_send = require_http_methods(["GET", "POST"])
 
 
 @signed_in

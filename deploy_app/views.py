@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_POST
 
 from deploy_app import queries, services
 from deploy_app.formats import FORMATS
@@ -15,11 +15,9 @@ from deploy_app.models import Artifact
 from edgewise.errors import UserError
 from edgewise.jobs.services import request_cancel
 from edgewise.web.forms import ParameterForm, read
-from edgewise.web.responses import dialog, go, signed_in, user_of, wants_part, workspace_of
+from edgewise.web.responses import dialog, go, show_or_send, signed_in, user_of, wants_part, workspace_of
 from runs_app import queries as runs
 from runs_app.models import Run
-
-show_or_send = require_http_methods(["GET", "POST"])
 
 
 @signed_in

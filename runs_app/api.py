@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import django_filters
@@ -15,6 +16,7 @@ from pydantic import RootModel
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.filters import OrderingFilter
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
@@ -28,9 +30,10 @@ from edgewise.api.idempotency import idempotent
 from edgewise.api.naming import RenameMixin
 from edgewise.api.ranges import ranged
 from edgewise.api.tables import csv_answer
-from edgewise.errors import Invalid, NotFound
+from edgewise.errors import Absent, Invalid, NotFound
 from edgewise.jobs.models import LogLine
 from edgewise.jobs.presentation import snapshot
+from edgewise.lookup import as_id, as_number, one
 from edgewise.spec.detection import THRESHOLDS
 from edgewise.spec.fields import declared
 from edgewise.spec.network import NETWORKS, NetworkSpec
@@ -115,7 +118,9 @@ class Networks(APIView):
 
 
 class CustomNetworkCost(APIView):
-    """What a custom network costs."""
+    """What a custom network costs: a question, though one too long for an address, so whoever may read may ask."""
+
+    permission_classes = (IsAuthenticated,)
 
     @extend_schema(request=StagesQuery, responses=CostBreakdown)
     def post(self, request: Request) -> Response:
@@ -263,9 +268,7 @@ class PredictionSerializer(serializers.ModelSerializer[Prediction]):
     @extend_schema_field(OpenApiTypes.URI)
     def get_audio(self, prediction: Prediction) -> str:
         """Address of the audio that was heard."""
-        clip = prediction.clip
-        stretch = f"?offset={prediction.offset}&length={prediction.length}"
-        return f"/api/v1/raw-data/{clip.raw_data_id}/clips/{clip.pk}/audio{stretch}"
+        return prediction.audio_address
 
 
 class ExampleSerializer(serializers.Serializer[Any]):
@@ -361,10 +364,13 @@ class RunFilter(django_filters.FilterSet):  # type: ignore[misc]
     """Which runs to list."""
 
     search = django_filters.CharFilter(field_name="name", lookup_expr="icontains")
+    # No choice among the rows of all workspaces, which would tell which ids there are.
+    project = django_filters.UUIDFilter(field_name="project_id")
+    dataset = django_filters.UUIDFilter(field_name="dataset_id")
 
     class Meta:
         model = Run
-        fields = ["project", "dataset", "state", "name"]
+        fields = ["state", "name"]
 
 
 class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Run]):
@@ -382,6 +388,9 @@ class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, 
         """Only the workspace's own."""
         return Run.objects.filter(workspace=workspace_of(self.request))
 
+    def _run(self, run_id: uuid.UUID | None) -> Run | None:
+        return None if run_id is None else one(self.get_queryset().filter(pk=run_id), "run")
+
     @extend_schema(request=NewRunSerializer, responses={201: RunSerializer})
     @idempotent
     def create(self, request: Request) -> Response:
@@ -393,12 +402,12 @@ class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, 
         run = services.create_run(
             workspace=workspace,
             user=user_of(request),
-            project=_own(Project.objects.filter(workspace=workspace), values["project"], "project"),
-            dataset=_own(Dataset.objects.filter(workspace=workspace), values["dataset"], "dataset"),
+            project=one(Project.objects.filter(workspace=workspace, pk=values["project"]), "project"),
+            dataset=one(Dataset.objects.filter(workspace=workspace, pk=values["dataset"]), "dataset"),
             name=values["name"],
             parameters=values["parameters"],
-            initial_weights=values["initial_weights"] and _own(self.get_queryset(), values["initial_weights"], "run"),
-            same_data_as=values["same_data_as"] and _own(self.get_queryset(), values["same_data_as"], "run"),
+            initial_weights=self._run(values["initial_weights"]),
+            same_data_as=self._run(values["same_data_as"]),
         )
         return Response(RunSerializer(run).data, status=status.HTTP_201_CREATED)
 
@@ -428,7 +437,7 @@ class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, 
     @action(detail=True, pagination_class=None, filter_backends=[])
     def changes(self, request: Request, pk: str) -> Response:
         """List the clips of the run's data that edits have changed since it was queued."""
-        run = _own(self.get_queryset().select_related("dataset__raw_data", "dataset__noise_source"), pk, "run")
+        run = one(self.get_queryset().select_related(*queries.DATASET).filter(pk=as_id(pk)), "run")
         return Response(ChangesSerializer(changes_since(run.dataset, run)).data)
 
     @extend_schema(
@@ -441,10 +450,10 @@ class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, 
     @action(detail=True, pagination_class=None, filter_backends=[])
     def metrics(self, request: Request, pk: str) -> Response | StreamingHttpResponse:
         """List the points of the run's curves, as JSON or CSV."""
-        since = request.query_params.get("since", "0")
-        if not since.isdecimal():
+        since = as_number(request.query_params.get("since", "0"))
+        if since is None:
             raise Invalid({"since": "`since` must be the id of a point."})
-        points = self.get_object().metrics.filter(id__gt=int(since)).order_by("id")
+        points = self.get_object().metrics.filter(id__gt=since).order_by("id")
         if request.query_params.get("format") == "csv":
             rows = (tuple(as_point(point).values()) for point in points)
             return csv_answer("metrics.csv", [COLUMNS, *rows])
@@ -466,9 +475,7 @@ class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, 
     def results(self, request: Request, pk: str) -> Response | StreamingHttpResponse:
         """Return the results on the test split; as CSV the confusion matrix or the table by label."""
         run = self.get_object()
-        evaluation = Evaluation.objects.filter(run=run).select_related("run").first()
-        if evaluation is None:
-            raise NotFound("result: the run has not been judged yet")
+        evaluation = queries.require_evaluation(run)
         if request.query_params.get("format") == "csv":
             if request.query_params.get("table") == "labels":
                 lines = evaluation.report["labels"]
@@ -483,10 +490,7 @@ class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, 
     @action(detail=True, pagination_class=None, filter_backends=[])
     def detection(self, request: Request, pk: str) -> Response:
         """Return what each operating point costs."""
-        found = queries.detection(self.get_object())
-        if found is None:
-            raise NotFound("measurement of operating points")
-        return Response(DetectionSerializer(found).data)
+        return Response(DetectionSerializer(queries.require_detection(self.get_object())).data)
 
     @extend_schema(request=PointSerializer, responses=OperatingPointSerializer)
     @action(detail=True, methods=["patch"], url_path="operating-point")
@@ -502,9 +506,10 @@ class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, 
     @action(detail=True, pagination_class=None, filter_backends=[])
     def map(self, request: Request, pk: str) -> Response:
         """Return how the clips of the raw data lie to each other, as the run's network hears them."""
-        found = maps.newest_map(self.get_object())
+        run = self.get_object()
+        found = maps.newest_map(run)
         if found is None:
-            raise NotFound("map: POST asks for one")
+            raise Absent(f"No map of “{run.name}” was asked for yet.", "POST to this address asks for one.")
         return Response(ClipMapSerializer(found).data)
 
     @extend_schema(request=None, responses={201: ClipMapSerializer})
@@ -527,10 +532,12 @@ class RunResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMixin, 
         """List what the run made of each test clip."""
         rows = self.get_object().predictions.select_related("clip")
         for name in ("label", "predicted"):
-            text = request.query_params.get(name)
-            if text is not None and not text.isdecimal():
+            if name not in request.query_params:
+                continue
+            index = as_number(request.query_params[name])
+            if index is None:
                 raise Invalid({name: f"`{name}` must be the index of a label."})
-            rows = rows.filter(**{name: int(text)}) if text is not None else rows
+            rows = rows.filter(**{name: index})
         page: Any = self.paginate_queryset(rows)  # type: ignore[arg-type]
         return self.get_paginated_response(PredictionSerializer(page, many=True).data)
 
@@ -558,12 +565,13 @@ class PreviewResource(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
         wanted = NewPreviewSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         dataset_row, values = self._dataset(), wanted.validated_data
+        earlier = values["same_data_as"]
         preview = previews.request_preview(
             dataset=dataset_row,
             user=user_of(request),
             parameters=values["parameters"],
             step=values["step"],
-            same_data_as=values["same_data_as"] and _own(dataset_row.runs.all(), values["same_data_as"], "run"),
+            same_data_as=one(dataset_row.runs.filter(pk=earlier), "run") if earlier else None,
         )
         return Response(PreviewSerializer(preview).data, status=status.HTTP_201_CREATED)
 
@@ -571,32 +579,31 @@ class PreviewResource(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
     @action(detail=True, url_path=r"examples/(?P<number>\d+)/audio", filter_backends=[])
     def audio(self, request: Request, dataset: str, pk: str, number: str) -> HttpResponse:
         """Play an example, counted from 0, as 16-bit wav; ranges are served."""
-        content = previews.audio(self.get_object(), int(number))
+        content = previews.audio(self.get_object(), _index(number))
         return ranged(request, content, "audio/wav")
 
     @extend_schema(responses={(200, "image/png"): OpenApiTypes.BINARY})
     @action(detail=True, url_path=r"examples/(?P<number>\d+)/picture", filter_backends=[])
     def picture(self, request: Request, dataset: str, pk: str, number: str) -> HttpResponse:
         """Return the features of an example, counted from 0, as PNG: time to the right, one pixel for each value."""
-        return HttpResponse(previews.picture(self.get_object(), int(number)), content_type="image/png")
+        return HttpResponse(previews.picture(self.get_object(), _index(number)), content_type="image/png")
 
     def _dataset(self) -> Dataset:
         rows = Dataset.objects.filter(workspace=workspace_of(self.request)).select_related("raw_data__import_job")
-        dataset: Dataset = _own(rows, self.kwargs["dataset"], "dataset")
-        return dataset
+        return one(rows.filter(pk=self.kwargs["dataset"]), "dataset")
 
 
-def _own(rows: QuerySet[Any], row_id: Any, what: str) -> Any:
-    row = rows.filter(pk=row_id).first()
-    if row is None:
-        raise NotFound(what)
-    return row
+def _index(text: str) -> int:
+    index = as_number(text)
+    if index is None:
+        raise NotFound("example")
+    return index
 
 
 def _labels_of(request: Request, query: CostQuery) -> int:
     if query.dataset is None:
         return query.labels
-    dataset: Dataset = _own(Dataset.objects.filter(workspace=workspace_of(request)), query.dataset, "dataset")
+    dataset = one(Dataset.objects.filter(workspace=workspace_of(request), pk=query.dataset), "dataset")
     return len(dataset.labels)
 
 

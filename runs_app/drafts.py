@@ -14,7 +14,7 @@ from datasets_app.models import Dataset
 from edgewise.accounts.models import User, Workspace
 from edgewise.errors import Conflict, Invalid
 from runs_app.models import Project, Run, RunDraft
-from runs_app.services import DEFAULT_NETWORK, create_run
+from runs_app.services import DEFAULT_NETWORK, LONGEST_NAME, TOO_LONG, create_run
 
 KEPT = datetime.timedelta(days=7)
 
@@ -26,21 +26,24 @@ def create_draft(*, workspace: Workspace, user: User, project: Project) -> RunDr
 
 def update_draft(
     draft: RunDraft, *, parameters: Mapping[str, Any], dataset: Dataset | None = None, name: str | None = None
-) -> None:
-    """Set parameters, dataset or name; what is left out stays as it is. The values are judged at the start.
+) -> RunDraft:
+    """Set parameters, dataset or name, and return the row; what is left out stays as it is.
+
+    The values are judged at the start.
 
     Raises:
         Conflict: the run was started meanwhile.
         Invalid: the name is too long.
     """
-    if name is not None and len(name) > 100:
-        raise Invalid({"name": "The name can have at most 100 characters."})
+    if name is not None and len(name) > LONGEST_NAME:
+        raise Invalid({"name": TOO_LONG})
     with transaction.atomic():
         draft = _locked(draft)
         draft.parameters = {**draft.parameters, **parameters}
         draft.dataset = dataset or draft.dataset
         draft.name = draft.name if name is None else name
         draft.save(update_fields=["parameters", "dataset", "name"])
+    return draft
 
 
 def start(draft: RunDraft, user: User) -> Run:

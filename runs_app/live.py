@@ -5,12 +5,11 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.db.models import Max
 from django.http import HttpRequest, HttpResponseBase
 
 from edgewise.accounts.models import Workspace
-from edgewise.api.live import live
+from edgewise.api.live import from_database, live
 from edgewise.events.sse import Event, last_event_id, stream
 from edgewise.jobs.presentation import snapshot
 from runs_app import queries
@@ -20,11 +19,11 @@ from runs_app.models import Metric, Run
 @live
 async def run_events(request: HttpRequest, workspace: Workspace, run_id: uuid.UUID) -> HttpResponseBase:
     """Stream a run's curve, state and log. `Last-Event-ID` names the newest point that the browser has."""
-    run = await sync_to_async(queries.run)(workspace, run_id)
+    run = await from_database(queries.run, workspace, run_id)
     after = last_event_id(request)
 
     async def catch_up() -> list[Event]:
-        return await sync_to_async(_past)(run, after)
+        return await from_database(_past, run, after)
 
     return stream(f"job:{run.pk}", catch_up)
 

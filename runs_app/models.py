@@ -241,3 +241,9 @@ class Prediction(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["run", "label", "predicted"])]
+
+    @property
+    def audio_address(self) -> str:
+        """Where to hear what was heard: of a recording of noise only a stretch was."""
+        clip = f"/api/v1/raw-data/{self.clip.raw_data_id}/clips/{self.clip_id}"
+        return f"{clip}/audio?offset={self.offset}&length={self.length}"

@@ -6,6 +6,7 @@ import math
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import Count, F, Q, Window
@@ -14,10 +15,11 @@ from django.http import QueryDict
 
 from datasets_app.models import Dataset
 from edgewise.accounts.models import Workspace
+from edgewise.errors import Absent
 from edgewise.jobs.models import LogLine, State
 from edgewise.lookup import as_id, one
 from edgewise.spec.detection import THRESHOLDS, OperatingPoint
-from runs_app.models import Detection, Metric, Prediction, Preview, Project, Run, Series
+from runs_app.models import Detection, Evaluation, Metric, Prediction, Preview, Project, Run, Series
 
 RUNS_OF_A_PROJECT = 10
 RUNS_ON_A_PAGE = 200
@@ -183,6 +185,32 @@ def find_run(workspace: Workspace, run_id: str) -> Run | None:
     return Run.objects.filter(workspace=workspace, pk=as_id(run_id)).select_related(*DATASET).first()
 
 
+@dataclass(frozen=True)
+class NewRun:
+    """What the form of a new run holds."""
+
+    dataset_id: str = ""
+    """Empty where none is chosen yet."""
+    name: str = ""
+    weights: str = ""
+    """Id of the run whose weights it begins with."""
+    values: dict[str, Any] = field(default_factory=dict)
+    """Its parameters, as far as they are no defaults."""
+
+
+def beginning(workspace: Workspace, asked: QueryDict) -> NewRun:
+    """What a new run begins with: a copy of the run `from`, the network of `initial_weights`, or nothing."""
+    weights, dataset_id = asked.get("initial_weights", ""), asked.get("dataset", "")
+    if origin := find_run(workspace, asked.get("from", "")):
+        return NewRun(
+            dataset_id=dataset_id or str(origin.dataset_id), name=f"{origin.name} copy",
+            weights=str(origin.initial_weights_id or ""), values=dict(origin.parameters),
+        )  # fmt: skip
+    if source := find_run(workspace, weights):
+        return NewRun(str(source.dataset_id), weights=weights, values={"network": source.parameters["network"]})
+    return NewRun(dataset_id, weights=weights)
+
+
 # --- a run ------------------------------------------------------------------------------------------------------------
 
 
@@ -223,6 +251,18 @@ class Figure:
     title: str
     value: str
     note: str = ""
+
+
+def require_evaluation(row: Run) -> Evaluation:
+    """The results of a run on the test split.
+
+    Raises:
+        Absent: there are none.
+    """
+    found: Evaluation | None = getattr(row, "evaluation", None)
+    if found is None:
+        raise Absent(f"“{row.name}” has no results yet.", "Let the run end first.")
+    return found
 
 
 def figures(row: Run) -> list[Figure]:
@@ -272,7 +312,7 @@ def most_confused(row: Run, count: int = 5) -> list[Confusion]:
 def predictions(row: Run, label: int, predicted: int) -> list[Prediction]:
     """Test clips of one cell of the matrix, the surest first."""
     rows = row.predictions.filter(label=label, predicted=predicted).select_related("clip")
-    return sorted(rows[:CLIPS_SHOWN], key=lambda one: -float(one.scores[predicted]))
+    return list(rows.order_by(f"-scores__{predicted}", "pk")[:CLIPS_SHOWN])
 
 
 # --- detection --------------------------------------------------------------------------------------------------------
@@ -329,6 +369,18 @@ def detection(row: Run) -> Detection | None:
     return Detection.objects.filter(run=row).first()
 
 
+def require_detection(row: Run) -> Detection:
+    """What was measured of a run on long audio.
+
+    Raises:
+        Absent: nothing was.
+    """
+    found = detection(row)
+    if found is None:
+        raise Absent(f"No operating points were measured for “{row.name}” yet.", "Let the run end first.")
+    return found
+
+
 def errors(row: Run) -> Errors | None:
     """What was measured at the operating point of a run."""
     found = detection(row)
@@ -355,7 +407,5 @@ def rate(per_hour: float) -> str:
 
 
 def _identifier(text: str) -> str:
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        return ""
+    found = as_id(text)
+    return str(found) if found.int else ""

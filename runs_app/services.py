@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from pydantic import ValidationError
 
 from datasets_app import recipe
@@ -20,7 +21,7 @@ from edgewise.accounts.models import User, Workspace
 from edgewise.errors import Conflict, Invalid, NotFound, Problems
 from edgewise.ids import new_id
 from edgewise.jobs import services as jobs
-from edgewise.jobs.models import LogLine, State
+from edgewise.jobs.models import State
 from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.fields import explain
 from edgewise.spec.network import NETWORKS, NetworkSpec
@@ -30,6 +31,7 @@ from runs_app.costs import CostBreakdown
 from runs_app.models import Detection, Project, Run, Series
 
 LONGEST_NAME = 100
+TOO_LONG = f"The name can have at most {LONGEST_NAME} characters."
 POINTS_TO_ESTIMATE_FROM = 50
 DEFAULT_NETWORK = str(RunParameters.model_fields["network"].default)
 
@@ -182,7 +184,6 @@ def delete_run(run: Run) -> None:
         if heirs:
             raise Conflict(f"The weights of “{run.name}” are where {', '.join(heirs)} began.", "Delete these first.",
                            needed_by=heirs)  # fmt: skip
-        LogLine.objects.filter(job_id=run.pk).delete()
         present.delete()
         transaction.on_commit(partial(delete_folder, run.folder))
 
@@ -198,7 +199,9 @@ def prefill_run(dataset: Dataset, network: Any = DEFAULT_NETWORK) -> dict[str, A
     defaults |= preferred if isinstance(preferred, Mapping) else NETWORKS[chosen].defaults
     rate = dataset.recipe.sample_rate
     defaults["sample_rate"] = rate
-    defaults["mel_upper_edge_hertz"] = min(defaults["mel_upper_edge_hertz"], rate / 2)
+    edge = defaults["mel_upper_edge_hertz"]
+    if isinstance(edge, int | float):  # what a custom network prefers is judged later, with everything else
+        defaults["mel_upper_edge_hertz"] = min(edge, rate / 2)
     return defaults
 
 
@@ -263,7 +266,7 @@ def _without(counts: list[tuple[str, dict[str, int]]], split: str) -> list[str]:
 def _at_most(steps: Any, interval: int) -> int:
     try:
         return max(1, min(int(steps), interval))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return interval
 
 
@@ -359,7 +362,7 @@ def _expected_seconds(dataset: Dataset, settings: RunParameters) -> float | None
     Only times are read from other workspaces' runs: they tell of this installation's machines.
     """
     alike = Run.objects.filter(
-        parameters__network__in=_names_and_stages(settings.network_spec),
+        _of_the_same_stages(settings.network_spec),
         parameters__batch_size=settings.batch_size,
         dataset__parameters__clip_duration_ms=dataset.recipe.clip_duration_ms,
         state=State.SUCCEEDED,
@@ -378,10 +381,11 @@ def _expected_seconds(dataset: Dataset, settings: RunParameters) -> float | None
     return beside + settings.steps / speed
 
 
-def _names_and_stages(network: NetworkSpec) -> list[str | dict[str, Any]]:
-    """List how runs may name a network: by its stages, or by a name for the same stages."""
+def _of_the_same_stages(network: NetworkSpec) -> Q:
+    """Find runs of a network, which they hold as its stages or by a name for the same stages."""
     names = [name for name, spec in NETWORKS.items() if spec.stages == network.stages]
-    return [*names, NetworkSpec(stages=network.stages).model_dump()]
+    stages = [stage.model_dump() for stage in network.stages]
+    return Q(parameters__network__in=names) | Q(parameters__network__stages=stages)
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
@@ -402,7 +406,7 @@ def _checked(name: str, *, is_taken: bool) -> str:
     if not name:
         raise Invalid({"name": "Give it a name."})
     if len(name) > LONGEST_NAME:
-        raise Invalid({"name": f"The name can have at most {LONGEST_NAME} characters."})
+        raise Invalid({"name": TOO_LONG})
     if is_taken:
         raise Invalid({"name": _taken(name)})
     return name

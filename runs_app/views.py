@@ -9,22 +9,26 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_POST
 
 import datasets_app.queries
 from datasets_app.changes import changes_since
 from datasets_app.models import Dataset
 from edgewise.errors import Invalid, NotFound, UserError
 from edgewise.jobs.models import State
-from edgewise.lookup import as_id
+from edgewise.lookup import as_id, as_number
 from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.run import RunParameters
 from edgewise.web.forms import read
-from edgewise.web.responses import again, dialog, go, signed_in, user_of, wants_part, workspace_of
+from edgewise.web.responses import again, dialog, go, show_or_send, signed_in, user_of, wants_part, workspace_of
 from runs_app import charts, forms, previews, queries, services
-from runs_app.models import Preview, Run
+from runs_app.models import Detection, Preview, Project, Run
 
-show_or_send = require_http_methods(["GET", "POST"])
+GONE = {
+    "initial_weights": "The run for the initial weights does not exist any more; choose another.",
+    "same_data_as": "The run whose clips were chosen does not exist any more. Optimize again to take them as they are.",
+}
+"""What is said where a field of the form names a run that was deleted meanwhile."""
 
 
 @signed_in
@@ -104,46 +108,52 @@ def delete_project(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
 def new_run(request: HttpRequest) -> HttpResponse:
     """Configure a run and queue it: +KWS, then Optimize."""
     workspace = workspace_of(request)
-    given = request.GET if request.method == "GET" else request.POST
-    if "project" in given:
-        project = queries.project(workspace, given["project"])
-    elif newest := queries.newest_project(workspace):
-        project = newest
-    else:
+    project = _project(request)
+    if project is None:
         messages.info(request, "A run stands in a project. Create one first, then make a run in it.")
         return redirect("runs:list")
     datasets = queries.datasets(workspace)
     if not datasets:
         return render(request, "runs/no_dataset.html", {"project": project})
-    earlier = queries.find_run(workspace, given.get("from", ""))
-    origin = earlier if request.method == "GET" else None
-    weights = given.get("initial_weights", "")
-    dataset = _dataset(datasets, given.get("dataset", "") or (str(origin.dataset_id) if origin else ""))
-    same_data_as = queries.find_run(workspace, given.get("same_data_as", ""))
-    name, values, error, editor = "", dict(origin.parameters) if origin else {}, None, None
-    if origin:
-        name, weights = f"{origin.name} copy", str(origin.initial_weights_id or "")
-    elif (source := queries.find_run(workspace, weights)) and request.method == "GET":
-        dataset, values = source.dataset, {"network": source.parameters["network"]}
-    if request.method == "POST":
-        editor = forms.NetworkEditor.read(request.POST)
-        name, values = request.POST.get("name", ""), forms.read_run(request.POST, editor)
+    if request.method == "GET":
+        return _run_form(request, project, datasets, queries.beginning(workspace, request.GET))
+    editor = forms.NetworkEditor.read(request.POST)
+    typed = queries.NewRun(
+        dataset_id=request.POST.get("dataset", ""), name=request.POST.get("name", ""),
+        weights=request.POST.get("initial_weights", ""), values=forms.read_run(request.POST, editor),
+    )  # fmt: skip
     # Without scripts a button of the editor sends the whole form, which comes back with the change made.
-    if request.method == "POST" and "change" not in request.POST:
-        try:
-            run = services.create_run(
-                workspace=workspace, user=user_of(request), project=project, name=name, dataset=dataset,
-                parameters=values, initial_weights=_weights(request, weights), same_data_as=same_data_as,
-            )  # fmt: skip
-        except UserError as refused:
-            error = refused
-        else:
-            return go(request, "runs:progress", run.pk)
-    changes = changes_since(earlier.dataset, earlier) if earlier else None
+    if "change" in request.POST:
+        return _run_form(request, project, datasets, typed, editor)
+    try:
+        run = services.create_run(
+            workspace=workspace, user=user_of(request), project=project, name=typed.name,
+            dataset=_dataset(datasets, typed.dataset_id), parameters=typed.values,
+            initial_weights=_named(request, "initial_weights"), same_data_as=_named(request, "same_data_as"),
+        )  # fmt: skip
+    except UserError as error:
+        return _run_form(request, project, datasets, typed, editor, error)
+    return go(request, "runs:progress", run.pk)
+
+
+def _project(request: HttpRequest) -> Project | None:
+    """The project that a new run shall stand in: the one that is asked for, or the newest."""
+    workspace, asked = workspace_of(request), request.GET if request.method == "GET" else request.POST
+    return queries.project(workspace, asked["project"]) if "project" in asked else queries.newest_project(workspace)
+
+
+def _run_form(
+    request: HttpRequest, project: Project, datasets: list[Dataset], run: queries.NewRun,
+    editor: forms.NetworkEditor | None = None, error: UserError | None = None,
+) -> HttpResponse:  # fmt: skip
+    workspace, asked = workspace_of(request), request.GET if request.method == "GET" else request.POST
+    earlier = queries.find_run(workspace, asked.get("from", ""))
+    dataset = _dataset(datasets, run.dataset_id)
     context = {
-        "project": project, "datasets": datasets, "dataset": dataset, "name": name, "weights": weights, "error": error,
-        "earlier": earlier, "changes": changes, "same_data_as": same_data_as,
-        **_preview(request, dataset, values, weights, editor, error.fields if error else {}),
+        "project": project, "datasets": datasets, "dataset": dataset, "name": run.name, "weights": run.weights,
+        "error": error, "earlier": earlier, "changes": changes_since(earlier.dataset, earlier) if earlier else None,
+        "same_data_as": queries.find_run(workspace, asked.get("same_data_as", "")),
+        **_preview(request, dataset, run.values, run.weights, editor, error.fields if error else {}),
     }  # fmt: skip
     return render(request, "runs/new.html", context, status=error.status if error else 200)
 
@@ -195,12 +205,14 @@ def _dataset(datasets: list[Dataset], wanted: str) -> Dataset:
     return next((dataset for dataset in datasets if str(dataset.pk) == wanted), datasets[0])
 
 
-def _weights(request: HttpRequest, wanted: str) -> Run | None:
+def _named(request: HttpRequest, field: str) -> Run | None:
+    """The run that a field of the form names."""
+    wanted = request.POST.get(field, "")
     if not wanted:
         return None
     run = queries.find_run(workspace_of(request), wanted)
     if run is None:
-        raise Invalid({"initial_weights": "The run for the initial weights does not exist any more; choose another."})
+        raise Invalid({field: GONE[field]})
     return run
 
 
@@ -216,7 +228,7 @@ def request_examples(request: HttpRequest, dataset_id: uuid.UUID) -> HttpRespons
     step = request.POST.get("step", "")
     try:
         preview = previews.request_preview(
-            dataset=dataset, user=user_of(request), step=int(step) if step.isdecimal() else 0, same_data_as=run,
+            dataset=dataset, user=user_of(request), step=as_number(step) or 0, same_data_as=run,
             parameters={**(run.parameters if run else {}), **forms.read_examples(request.POST)},
         )  # fmt: skip
     except Invalid as error:
@@ -293,7 +305,8 @@ def progress_chart(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
 def results(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
     """Show how well a run does on the test split, and at its operating point."""
     run = queries.run(workspace_of(request), run_id)
-    return render(request, "runs/results.html", {**_results(run), **_detection(run, run.operating_point)})
+    measured = _detection(run, queries.detection(run), run.operating_point)
+    return render(request, "runs/results.html", {**_results(run), **measured})
 
 
 @signed_in
@@ -307,7 +320,8 @@ def operating_point(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
     try:
         services.set_operating_point(run, values)
     except Invalid as error:
-        context = {**_results(run), **_detection(run, run.operating_point, values, error.fields)}
+        measured = _detection(run, queries.detection(run), run.operating_point, values, error.fields)
+        context = {**_results(run), **measured}
         return render(request, "runs/results.html", context, status=error.status)
     return redirect(f"{resolve_url('runs:results', run.pk)}#operating-point")
 
@@ -318,9 +332,7 @@ def _preview_of_point(request: HttpRequest, run: Run) -> HttpResponse:
         point = services.operating_point(values)
     except Invalid as error:
         errors = error.fields
-    context = _detection(run, point, values, errors)
-    if not context:
-        raise NotFound("measurement of operating points")
+    context = _detection(run, queries.require_detection(run), point, values, errors)
     return render(request, "runs/operating_errors.html", {"run": run, "live": True, **context})
 
 
@@ -329,11 +341,8 @@ def _preview_of_point(request: HttpRequest, run: Run) -> HttpResponse:
 def matrix_chart(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
     """Answer the confusion matrix as a figure."""
     run = queries.run(workspace_of(request), run_id)
-    if not _has_results(run):
-        raise NotFound("result")
-    return HttpResponse(
-        charts.matrix_figure(run.labels, run.evaluation.confusion), content_type="application/json"
-    )  # fmt: skip
+    figure = charts.matrix_figure(run.labels, queries.require_evaluation(run).confusion)
+    return HttpResponse(figure, content_type="application/json")
 
 
 @signed_in
@@ -341,9 +350,7 @@ def matrix_chart(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
 def detection_chart(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
     """Answer what each operating point costs as a figure."""
     run = queries.run(workspace_of(request), run_id)
-    found = queries.detection(run)
-    if found is None:
-        raise NotFound("measurement of operating points")
+    found = queries.require_detection(run)
     figure = charts.detection_figure(found, queries.errors_at(found, run.operating_point))
     return HttpResponse(figure, content_type="application/json")
 
@@ -425,10 +432,10 @@ def _results(run: Run) -> dict[str, Any]:
 
 
 def _detection(
-    run: Run, point: OperatingPoint, values: Mapping[str, Any] | None = None, errors: Mapping[str, str] | None = None
-) -> dict[str, Any]:
+    run: Run, found: Detection | None, point: OperatingPoint,
+    values: Mapping[str, Any] | None = None, errors: Mapping[str, str] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """What an operating point costs, and the form to choose another one; nothing where nothing was measured."""
-    found = queries.detection(run)
     if found is None:
         return {}
     form = forms.operating_point_form(found, values or point.model_dump(), errors)
@@ -440,9 +447,10 @@ def _detection(
 
 
 def _index(text: str, run: Run) -> int:
-    if not text.isdecimal() or int(text) >= len(run.labels):
+    index = as_number(text)
+    if index is None or index >= len(run.labels):
         raise NotFound("label")
-    return int(text)
+    return index
 
 
 def _call(request: HttpRequest, run: Run, *, repeats: bool) -> dict[str, Any]:

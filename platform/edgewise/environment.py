@@ -14,13 +14,29 @@ from django.core.exceptions import ImproperlyConfigured
 
 def text(name: str, default: str | None = None) -> str:
     """Read a text; without a default it must be there."""
-    if path := os.environ.get(f"{name}_FILE"):
-        return Path(path).read_text(encoding="utf-8").strip()
-    value = os.environ.get(name, default)
+    value = _from_file(name) or os.environ.get(name, default)
     if value is None or (value == "" and default is None):
         raise ImproperlyConfigured(
             f"{name} is not set. Start Edgewise by ./edgewise, which sets it, or set it yourself."
         )
+    return value
+
+
+def _from_file(name: str) -> str:
+    """Read the file that `NAME_FILE` names; empty where it names none.
+
+    Raises:
+        ImproperlyConfigured: the file cannot be read, or is empty.
+    """
+    path = os.environ.get(f"{name}_FILE")
+    if not path:
+        return ""
+    try:
+        value = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(f"{name}_FILE names {path}, which cannot be read: {error}.") from error
+    if not value:
+        raise ImproperlyConfigured(f"{name}_FILE names {path}, which is empty.")
     return value
 
 

@@ -69,6 +69,13 @@ class NotFound(UserError):
         super().__init__(f"There is no such {what} in your workspace.", "It may have been deleted; look at the list.")
 
 
+class Absent(UserError):
+    """What was asked for has not been made, of something that is there."""
+
+    status = 404
+    code = "not-found"
+
+
 class UnknownAddress(UserError):
     """The API has no such address."""
 

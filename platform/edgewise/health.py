@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from typing import Any
 
 import redis
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 
 from edgewise.ids import new_id
 from edgewise.jobs.context import idle_queues
+
+log = logging.getLogger(__name__)
 
 
 def healthz(request: HttpRequest) -> JsonResponse:
@@ -31,19 +35,20 @@ def readyz(request: HttpRequest) -> JsonResponse:
 def readiness() -> dict[str, dict[str, Any]]:
     """Check database, migrations, queue, store and workers: `ok`, and what is wrong."""
     return {
-        "database": _check(_database, DatabaseError),
-        "migrations": _check(_migrations, DatabaseError),
-        "redis": _check(_redis, redis.RedisError),
-        "store": _check(_store, OSError),
-        "workers": _check(_workers, DatabaseError),
+        "database": _check(_database),
+        "migrations": _check(_migrations),
+        "redis": _check(_redis),
+        "store": _check(_store),
+        "workers": _check(_workers),
     }
 
 
-def _check(probe: Any, failure: type[Exception]) -> dict[str, Any]:
+def _check(probe: Callable[[], str]) -> dict[str, Any]:
     try:
         problem = probe()
-    except failure as error:
-        problem = str(error).splitlines()[0]
+    except Exception as error:  # whatever a client of a service raises, it tells that the service is not well
+        log.warning("A check of the health failed.", exc_info=True)
+        problem = next(iter(str(error).splitlines()), type(error).__name__)
     return {"ok": not problem, **({"problem": problem} if problem else {})}
 
 

@@ -7,6 +7,9 @@ from typing import Any
 
 import structlog
 
+TALKATIVE = ("celery.beat", "celery.worker.strategy", "celery.app.trace")
+"""They tell of every task, and there is one every five seconds."""
+
 
 def configuration(level: str) -> dict[str, Any]:
     """Describe the logging of a process to `logging.config`."""
@@ -32,5 +35,8 @@ def configuration(level: str) -> dict[str, Any]:
         },
         "handlers": {"standard_error": {"class": "logging.StreamHandler", "formatter": "structured"}},
         "root": {"handlers": ["standard_error"], "level": level},
-        "loggers": {"django.server": {"handlers": [], "propagate": True}},
+        "loggers": {
+            "django.server": {"handlers": [], "propagate": True},
+            **({name: {"level": "WARNING"} for name in TALKATIVE} if level == "INFO" else {}),
+        },
     }

@@ -11,7 +11,8 @@ import dj_database_url
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
-from edgewise import environment, logs
+from edgewise import environment, logs, mail
+from edgewise.mail import MailServer
 from edgewise.security import static_headers
 
 # Makes Django's generic classes subscriptable at run time, as the type checker sees them.
@@ -90,7 +91,9 @@ TEMPLATES = [
 
 DATABASES: dict[str, Any] = {
     "default": dj_database_url.parse(
-        environment.url("DATABASE_URL", None, ("postgres", "postgresql")), conn_max_age=60, conn_health_checks=True
+        # Each request has a thread of its own, so a connection that outlived it would never be used again.
+        environment.url("DATABASE_URL", None, ("postgres", "postgresql")),
+        conn_max_age=0,
     ),
 }
 DATABASES["default"].setdefault("OPTIONS", {})["connect_timeout"] = 5
@@ -162,16 +165,17 @@ SESSION_COOKIE_SAMESITE = "Lax"
 HTTPS = environment.flag("EDGEWISE_HTTPS", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+# The limits of signing in count the address that the proxy saw, which nobody but the proxy can write.
+ALLAUTH_TRUSTED_PROXY_COUNT = 1 if HTTPS else 0
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
-_email = urlsplit(environment.url("EDGEWISE_EMAIL_URL", "console:", ("console", "smtp", "smtps")))
-EMAIL_BACKEND = f"django.core.mail.backends.{'console' if _email.scheme == 'console' else 'smtp'}.EmailBackend"
-EMAIL_HOST = _email.hostname or "localhost"
-EMAIL_PORT = _email.port or 25
-EMAIL_HOST_USER = _email.username or ""
-EMAIL_HOST_PASSWORD = _email.password or ""
-EMAIL_USE_TLS = _email.scheme == "smtps"
+_mail = MailServer.of(environment.url("EDGEWISE_EMAIL_URL", "console:", mail.SCHEMES))
+EMAIL_BACKEND = _mail.backend
+EMAIL_HOST, EMAIL_PORT = _mail.host, _mail.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail.user, _mail.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.starts_tls, _mail.speaks_tls
+EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = environment.text("EDGEWISE_EMAIL_FROM", "edgewise@localhost")
 
 # --- REST -------------------------------------------------------------------------------------------------------------
@@ -183,7 +187,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["edgewise.api.authentication.MayReadOrWrite"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser", "rest_framework.parsers.MultiPartParser"],
+    "DEFAULT_PARSER_CLASSES": ["edgewise.api.parsers.ShallowJSONParser", "rest_framework.parsers.MultiPartParser"],
     "DEFAULT_PAGINATION_CLASS": "edgewise.api.pagination.NewestFirst",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

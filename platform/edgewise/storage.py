@@ -127,11 +127,14 @@ def delete_folder(name: str) -> None:
 def _fetch(name: str, target: Path, sha256: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".part-")
-    with default_storage.open(name) as source, os.fdopen(handle, "wb") as file:
-        shutil.copyfileobj(source, file)
-    with Path(temporary).open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if sha256 and found != sha256:
-        Path(temporary).unlink()
-        raise OSError(f"{name} arrived damaged from the store: its SHA-256 is {found}, not {sha256}.")
-    os.replace(temporary, target)
+    try:
+        with os.fdopen(handle, "wb") as file, default_storage.open(name) as source:
+            shutil.copyfileobj(source, file)
+        with Path(temporary).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if sha256 and found != sha256:
+            raise OSError(f"{name} arrived damaged from the store: its SHA-256 is {found}, not {sha256}.")
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -232,8 +232,7 @@ class Mutation:
         draft = _draft(caller, run)
         datasets = DatasetRow.objects.filter(workspace=caller.workspace)
         dataset = one(with_object_id(datasets, updates.dataset_id), "dataset") if updates.dataset_id else None
-        drafts.update_draft(draft, parameters=_parameters(updates), dataset=dataset, name=updates.name)
-        return Run.of(draft)
+        return Run.of(drafts.update_draft(draft, parameters=_parameters(updates), dataset=dataset, name=updates.name))
 
     @strawberry.mutation
     def start_optimize(self, info: Context, run: ObjectId) -> Run:

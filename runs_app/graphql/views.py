@@ -13,8 +13,8 @@ from rest_framework.request import Request
 from strawberry.django.views import GraphQLView
 
 from edgewise.accounts.models import ApiToken, User, Workspace
-from edgewise.api.authentication import TokenAuthentication, may_write
-from edgewise.errors import Forbidden
+from edgewise.accounts.services import require_write
+from edgewise.api.authentication import TokenAuthentication
 
 MOST_BYTES = 64 * 1024
 
@@ -37,8 +37,7 @@ class Caller:
         Raises:
             Forbidden: the token may only read, or its user may not edit the workspace.
         """
-        if not may_write(self.user, self.workspace, self.token):
-            raise Forbidden("This token may only read.", "Sign in again and ask for the scope “read write”.")
+        require_write(self.user, self.workspace, self.token)
 
 
 class BearerGraphQLView(GraphQLView[Caller, None]):

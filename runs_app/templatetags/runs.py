@@ -48,14 +48,6 @@ def share(part: float, whole: float) -> str:
 
 
 @register.filter
-def audio_address(prediction: Prediction) -> str:
-    """Where to hear what was heard: of a recording of noise only a stretch was."""
-    clip = prediction.clip
-    address = f"/api/v1/raw-data/{clip.raw_data_id}/clips/{clip.pk}/audio"
-    return f"{address}?offset={prediction.offset}&length={prediction.length}"
-
-
-@register.filter
 def best_scores(prediction: Prediction, labels: list[str]) -> list[tuple[str, float]]:
     """The labels that a run found most probable."""
     scored = zip(labels, prediction.scores, strict=True)

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from deploy_app.demo import STEPS, Unfinished, Wishes, demonstrate
 from edgewise.errors import UserError
 from edgewise.spec.network import NETWORKS
+from edgewise.spec.words import split_words
 
 
 class Command(BaseCommand):
@@ -34,7 +35,7 @@ class Command(BaseCommand):
         """Do it, and print the results."""
         if options["audio"] is None:
             self.stderr.write("The demo speaks its own words; only real recordings can judge a model.")
-        keywords = [word.strip() for word in options["keywords"].split(",") if word.strip()]
+        keywords = split_words(options["keywords"])
         try:
             results = demonstrate(Wishes(options["audio"], keywords, options["network"], options["steps"]))
         except UserError as error:

@@ -14,12 +14,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_POST
 
 from edgewise.accounts import device_login
 from edgewise.accounts.models import Decision, DeviceLogin, Scope
 from edgewise.errors import UserError
-from edgewise.web.responses import signed_in, user_of, workspace_of
+from edgewise.web.responses import show_or_send, signed_in, user_of, workspace_of
 
 PENDING = "authorization_pending"
 
@@ -86,7 +86,7 @@ def token(request: HttpRequest) -> HttpResponse:
 @signed_in
 @rate_limit(action="device_decision", limit_get=True)  # type: ignore[untyped-decorator]
 @never_cache
-@require_http_methods(["GET", "POST"])
+@show_or_send
 def page(request: HttpRequest) -> HttpResponse:
     """Show which program asks, and take the user's answer."""
     user_code = request.POST.get("user_code") or request.GET.get("user_code", "")

@@ -11,8 +11,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from edgewise.accounts.models import ApiToken, Membership, Role, Scope, User, Workspace
-from edgewise.errors import Invalid, NotFound
+from edgewise.errors import Forbidden, Invalid, NotFound
 
+LONGEST_NAME = 100
 TOKEN_PREFIX = "ew_"  # noqa: S105 - marks our tokens for secret scanners; no secret itself
 FIRST_ADMINISTRATOR = "admin@localhost.localdomain"
 
@@ -33,7 +34,8 @@ def _make_personal_workspace(user: User) -> Workspace:
         User.objects.select_for_update().get(pk=user.pk)
         if workspace := _personal_workspace(user):
             return workspace
-        workspace = Workspace.objects.create(name=f"{user}'s workspace")
+        belongs = "'s workspace"
+        workspace = Workspace.objects.create(name=str(user)[: LONGEST_NAME - len(belongs)] + belongs)
         Membership.objects.create(workspace=workspace, user=user, role=Role.OWNER)
         return workspace
 
@@ -54,6 +56,21 @@ def set_random_password(user: User) -> str:
     return password
 
 
+def require_write(user: User, workspace: Workspace, token: ApiToken | None = None) -> None:
+    """Let nobody change a workspace who may not.
+
+    Raises:
+        Forbidden: the token that is used may only read, or the user's role in the workspace lets them look alone.
+    """
+    if token is not None and token.scope != Scope.WRITE:
+        raise Forbidden("This token may only read.", "Make one that may write on the Account page.")
+    if not workspace.memberships.filter(user=user).exclude(role=Role.VIEWER).exists():
+        raise Forbidden(
+            f"You may look at “{workspace}” and change nothing: your role there is that of a viewer.",
+            "Ask its owner or the operator to make you an editor.",
+        )
+
+
 def rename(user: User, workspace: Workspace, name: str, workspace_name: str) -> None:
     """Change the name of a user and of the workspace.
 
@@ -61,10 +78,10 @@ def rename(user: User, workspace: Workspace, name: str, workspace_name: str) -> 
         Invalid: a name is missing or too long.
     """
     problems = {}
-    if len(name.strip()) > 100:
-        problems["name"] = "A name has at most 100 characters."
-    if not 1 <= len(workspace_name.strip()) <= 100:
-        problems["workspace"] = "The workspace needs a name of 1 to 100 characters."
+    if len(name.strip()) > LONGEST_NAME:
+        problems["name"] = f"A name has at most {LONGEST_NAME} characters."
+    if not 1 <= len(workspace_name.strip()) <= LONGEST_NAME:
+        problems["workspace"] = f"The workspace needs a name of 1 to {LONGEST_NAME} characters."
     if problems:
         raise Invalid(problems)
     with transaction.atomic():
@@ -79,6 +96,8 @@ def create_token(
     problems = {}
     if not name.strip():
         problems["name"] = "Give the token a name, so that you know later which script uses it."
+    if len(name.strip()) > LONGEST_NAME:
+        problems["name"] = f"The name of a token has at most {LONGEST_NAME} characters."
     if scope not in Scope.values:
         problems["scope"] = f"The scope must be one of {', '.join(Scope.values)}."
     if expires_in_days is not None and not 1 <= expires_in_days <= 3650:

@@ -7,14 +7,13 @@ import uuid
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_POST
 
 from edgewise.accounts import queries, services
 from edgewise.accounts.models import Scope
 from edgewise.errors import Invalid, UserError
-from edgewise.web.responses import dialog, go, signed_in, user_of, workspace_of
+from edgewise.web.responses import dialog, go, show_or_send, signed_in, user_of, workspace_of
 
-show_or_send = require_http_methods(["GET", "POST"])
 LIFETIMES = {"30": "30 days", "365": "1 year", "": "Never expires"}
 
 

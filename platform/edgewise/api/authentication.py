@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions, permissions
 from rest_framework.request import Request
 
 from edgewise.accounts.middleware import current_workspace
-from edgewise.accounts.models import ApiToken, Role, Scope, User, Workspace
-from edgewise.accounts.services import digest
+from edgewise.accounts.models import ApiToken, User, Workspace
+from edgewise.accounts.services import digest, require_write
 
 if TYPE_CHECKING:  # rest_framework.views itself imports this module, as its settings say
     from rest_framework.views import APIView
@@ -22,12 +22,13 @@ class TokenAuthentication(authentication.BaseAuthentication):
     """`Authorization: Bearer ew_…`."""
 
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
-        """Find the token's user, or answer 401 where it is unknown or expired."""
+        """Find the token's user, or answer 401 where it is unknown or expired, or its user has left the workspace."""
         keyword, _, secret = request.headers.get("Authorization", "").partition(" ")
         if keyword.lower() != "bearer":
             return None
         now = timezone.now()
-        valid = ApiToken.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), user__is_active=True)
+        unexpired = ApiToken.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now))
+        valid = unexpired.filter(user__is_active=True, workspace__memberships__user=F("user"))
         token = valid.select_related("user", "workspace").filter(digest=digest(secret.strip())).first()
         if token is None:
             raise exceptions.AuthenticationFailed("This token is unknown or has expired. Make one on the Account page.")
@@ -46,23 +47,18 @@ class BrowserSession(authentication.SessionAuthentication):
 class MayReadOrWrite(permissions.BasePermission):
     """Signed in; writing needs a token that may write and a role that may edit."""
 
-    message = "This token may only read. Make one that may write on the Account page."
-
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Check the token's scope and the user's role."""
+        """Check the token's scope and the user's role.
+
+        Raises:
+            Forbidden: one of them lets them read alone.
+        """
         if not request.user.is_authenticated:
             return False
-        if request.method in permissions.SAFE_METHODS:
-            return True
-        token = request.auth if isinstance(request.auth, ApiToken) else None
-        return may_write(user_of(request), workspace_of(request), token)
-
-
-def may_write(user: User, workspace: Workspace, token: ApiToken | None) -> bool:
-    """Say whether a user may change a workspace, and may so by the token, where one is used."""
-    if token is not None and token.scope != Scope.WRITE:
-        return False
-    return workspace.memberships.filter(user=user).exclude(role=Role.VIEWER).exists()
+        if request.method not in permissions.SAFE_METHODS:
+            token = request.auth if isinstance(request.auth, ApiToken) else None
+            require_write(user_of(request), workspace_of(request), token)
+        return True
 
 
 def workspace_of(request: Request) -> Workspace:

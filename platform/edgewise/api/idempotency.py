@@ -1,14 +1,18 @@
 """`Idempotency-Key`: a POST that is sent twice starts its work once.
 
 The key is kept for a day in Redis under the workspace, with a hash of what was asked and the answer of the first
-request. Redis sets it only where it is new, so two requests at once cannot both begin.
+request. Redis sets it only where it is new, so two requests at once cannot both begin. Until the answer is there it is
+kept for minutes alone: a process that is killed meanwhile leaves a key with which the work can be asked for again.
+Without Redis nothing is remembered, and requests are answered all the same.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache, wraps
 from typing import Any, TypeVar, cast
 
@@ -23,7 +27,10 @@ from edgewise.api.authentication import workspace_of
 from edgewise.api.problems import problem
 
 View = TypeVar("View", bound=Callable[..., Response])
+LONGEST_REQUEST_SECONDS = 600
+"""More than any request takes, even one that brings an archive of gigabytes to a distant store."""
 DAY = 24 * 3600
+log = logging.getLogger(__name__)
 HEADER = OpenApiParameter(
     "Idempotency-Key", str, OpenApiParameter.HEADER, description="The same key with the same request starts work once."
 )
@@ -38,15 +45,22 @@ def idempotent(view: View) -> View:
         if not key:
             return view(self, request, *args, **kwargs)
         name, asked = _name(request, key), _asked(request)
-        if not _connection().set(name, json.dumps([asked]), nx=True, ex=DAY):
+        try:
+            is_first = _connection().set(name, json.dumps([asked]), nx=True, ex=LONGEST_REQUEST_SECONDS)
+        except redis.RedisError:
+            log.warning("Redis cannot be asked for an Idempotency-Key; the request is answered without.", exc_info=True)
+            return view(self, request, *args, **kwargs)
+        if not is_first:
             return _repeat(name, asked)
         try:
             response = view(self, request, *args, **kwargs)
         except BaseException:
-            _connection().delete(name)
+            with suppress(redis.RedisError):
+                _connection().delete(name)
             raise
-        answer = [asked, response.status_code, response.data]
-        _connection().set(name, json.dumps(answer, default=str), ex=DAY)
+        with suppress(redis.RedisError):
+            answer = [asked, response.status_code, response.data]
+            _connection().set(name, json.dumps(answer, default=str), ex=DAY)
         return response
 
     return cast(View, extend_schema(parameters=[HEADER])(wrapper))

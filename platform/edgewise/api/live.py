@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
+from django.db import connection
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.utils import timezone
@@ -25,7 +26,22 @@ from edgewise.jobs.registry import job_models
 
 JUST_NOW = datetime.timedelta(minutes=1)
 
+P = ParamSpec("P")
+T = TypeVar("T")
 LiveView = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
+
+
+async def from_database(read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call `read` in the request's thread, and give its connection back: a stream of events stays open for hours."""
+
+    def call() -> T:
+        try:
+            return read(*args, **kwargs)
+        finally:
+            if not connection.in_atomic_block:
+                connection.close()
+
+    return await sync_to_async(call)()
 
 
 def live(view: LiveView) -> LiveView:
@@ -34,7 +50,7 @@ def live(view: LiveView) -> LiveView:
     @wraps(view)
     async def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
-            workspace = await sync_to_async(_workspace)(request)
+            workspace = await from_database(_workspace, request)
             return await view(request, workspace, *args, **kwargs)
         except (exceptions.APIException, UserError) as error:
             answer = handle(error, {})
@@ -53,7 +69,7 @@ async def workspace_events(request: HttpRequest, workspace: Workspace) -> HttpRe
     """
 
     async def catch_up() -> list[Event]:
-        return await sync_to_async(_at_work)(workspace)
+        return await from_database(_at_work, workspace)
 
     return stream(f"workspace:{workspace.pk}", catch_up)
 

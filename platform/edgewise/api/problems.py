@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from http.client import responses
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from edgewise.errors import ChecksumMismatch, Conflict, DiskFull, NotFound, UserError
+from edgewise.errors import ChecksumMismatch, Conflict, DiskFull, NotFound, TooLarge, UserError
 
 TYPE = "urn:edgewise:problem:"
 TITLES = {**responses, ChecksumMismatch.status: "Checksum Mismatch"}
@@ -28,6 +29,9 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn an exception into a problem; None lets an unforeseen one become a 500."""
     if isinstance(error, Http404):
         error = NotFound(_named(context["view"]))
+    if isinstance(error, RequestDataTooBig):
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        error = TooLarge(f"The request is too large: {most:,} bytes are taken.", "Send less at once.")
     error = DiskFull.from_system(error)
     if isinstance(error, UserError):
         return _of_service(error)

@@ -53,6 +53,6 @@ def _stream(tag: str, description: str, parameters: list[dict[str, Any]]) -> dic
         "description": description,
         "tags": [tag],
         "parameters": parameters,
-        "security": [{"Bearer": []}, {"cookieAuth": []}],
+        "security": [{"token": []}, {"session": []}],
         "responses": {"200": {"description": "Events.", "content": {"text/event-stream": {"schema": TEXT}}}},
     }

@@ -92,6 +92,10 @@ class Tokens(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericVi
         """Only the user's own."""
         return ApiToken.objects.filter(user=user_of(self.request))
 
+    def perform_destroy(self, instance: ApiToken) -> None:
+        """Revoke a token."""
+        services.revoke_token(user_of(self.request), instance.pk)
+
     @extend_schema(request=NewTokenSerializer, responses={201: CreatedTokenSerializer})
     def create(self, request: Request) -> Response:
         """Make a token; the answer shows its secret this once."""

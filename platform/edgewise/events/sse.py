@@ -10,6 +10,7 @@ from typing import Any
 from django.http import HttpRequest, StreamingHttpResponse
 
 from edgewise.events.hub import hub
+from edgewise.lookup import as_number
 
 Event = dict[str, Any]
 """An event's name, its id (or None) and its data: `{"event": …, "id": …, "data": …}`."""
@@ -33,7 +34,7 @@ def stream(channel: str, catch_up: Callable[[], Awaitable[Iterable[Event]]]) -> 
 def last_event_id(request: HttpRequest) -> int:
     """Return the id after which a reconnecting browser wants events; 0 for a new one."""
     value = request.headers.get("Last-Event-ID", "") or request.GET.get("last_event_id", "")
-    return int(value) if value.isdecimal() else 0
+    return as_number(value) or 0
 
 
 async def _events(channel: str, catch_up: Callable[[], Awaitable[Iterable[Event]]]) -> AsyncIterator[bytes]:

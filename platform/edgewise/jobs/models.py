@@ -1,4 +1,4 @@
-"""The one Job that imports, runs and artifacts share.
+"""The one Job that imports, runs, previews, maps and artifacts share.
 
 PostgreSQL is the truth and the queue is only a wake-up. A job is a row first; an `Outbox` row in the same transaction
 asks for its task, which carries the row's id alone. A worker takes the row by one conditional update, which counts the

@@ -117,7 +117,8 @@ def _queue_again(job: Job, states: Collection[State]) -> bool:
     with transaction.atomic():
         again = _rows(job).filter(state__in=states).update(
             state=State.QUEUED, cancel_requested=False, crashes=0, memory_kills=0, finished_at=None, worker="",
-            queued_at=timezone.now(), message="", failure_code="", failure_reason="", failure_remedy="",
+            queued_at=timezone.now(), started_at=None, message="",
+            failure_code="", failure_reason="", failure_remedy="",
         )  # fmt: skip
         if again:
             job.refresh_from_db()
@@ -193,6 +194,11 @@ def write_log(job: Job, text: str, level: str = Level.INFO) -> None:
     """Add a line to the job's log, and tell everyone who watches."""
     line = LogLine.objects.create(job_id=job.pk, attempt=job.attempt, level=level, text=text)
     transaction.on_commit(lambda: publish(f"job:{job.pk}", "log", line.as_dict()))
+
+
+def delete_log(job: Job) -> None:
+    """Delete the lines of a job that is gone: they name it by its id alone."""
+    LogLine.objects.filter(job_id=job.pk).delete()
 
 
 def write_fenced_log(job: Job, text: str, level: str = Level.INFO) -> None:

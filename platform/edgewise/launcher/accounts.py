@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,21 @@ class Account:
             ["/bin/sh", "-c", 'test -x "$0"', str(folder)], user=self.uid, group=self.gid, extra_groups=[], cwd="/"
         )
         return completed.returncode == 0
+
+    def require_existence(self) -> None:
+        """Find out whether root may become this account.
+
+        Raises:
+            Failure: there is no such number here, as in a container of an ordinary user to which no others are given.
+        """
+        try:
+            with tempfile.TemporaryFile() as file:
+                os.fchown(file.fileno(), self.uid, self.gid)
+        except OSError:
+            raise Failure(
+                "PostgreSQL does not run as root, and this root cannot become another user: start Edgewise as an "
+                f"ordinary user, or give this container more user ids (it takes {self.uid})."
+            ) from None
 
 
 # Number without a name: nothing need be added to the machine's list of users, and no other service runs under it

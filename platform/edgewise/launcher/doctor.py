@@ -1,6 +1,6 @@
 """`./edgewise doctor`: each part with its version, its state, and what to do about it.
 
-It changes nothing and also works where the environment is missing.
+It mends nothing itself, and also works where the environment is missing.
 """
 
 from __future__ import annotations
@@ -208,5 +208,7 @@ def _browser() -> Finding:
 def _compiler() -> Finding:
     compiler = next((path for path in map(shutil.which, ("cc", "gcc", "clang")) if path), None)
     if compiler is None:
-        return Finding("C compiler", State.ABSENT, "for trying exported C code alone", "apt-get install gcc")
+        return Finding(
+            "C compiler", State.ABSENT, "for artifacts in C and for the boards disco and nordic", "apt-get install gcc"
+        )
     return Finding("C compiler", State.OK, compiler)

@@ -53,6 +53,8 @@ class PostgreSQL:
         self._home = home
         self._is_root = os.geteuid() == 0
         self.account = _cluster_owner(home) if self._is_root else Account.current()
+        if self._is_root:
+            self.account.require_existence()
         self.folder = self._settle()
         self.binaries = self._reachable_binaries()
         self.data = self.folder / "data"

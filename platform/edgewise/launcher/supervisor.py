@@ -118,7 +118,6 @@ class Supervisor:
 
     def start(self, program: Program) -> None:
         """Start a program without waiting until it answers."""
-        self._rotate_log(program)
         self._children.append(_Child(program, self._spawn(program), time.monotonic()))
 
     def start_and_wait(self, program: Program) -> None:
@@ -207,6 +206,7 @@ class Supervisor:
 
     def _spawn(self, program: Program) -> subprocess.Popen[bytes]:
         program.prepare()
+        self._rotate_log(program)
         account = program.account or Account.current()
         with open(self._log(program), "ab") as log:
             process = subprocess.Popen(

@@ -128,7 +128,9 @@ class DatasetParameters(BaseModel):
     def _keywords_are_distinct_words(cls, keywords: list[str]) -> list[str]:
         if len(set(keywords)) != len(keywords):
             raise ValueError("Each keyword can be chosen once.")
-        if reserved := sorted({SILENCE, UNKNOWN, ""} & set(keywords)):
+        if "" in keywords:
+            raise ValueError("A keyword is empty: leave it out, or name the word.")
+        if reserved := sorted({SILENCE, UNKNOWN} & set(keywords)):
             raise ValueError(f"{', '.join(map(repr, reserved))} cannot be a keyword: Edgewise makes that label itself.")
         return keywords
 

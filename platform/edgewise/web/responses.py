@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
+from django.views.decorators.http import require_http_methods
 
 from edgewise.accounts.models import User, Workspace
+from edgewise.accounts.services import require_write
 from edgewise.errors import UserError
 
-signed_in = login_required
+View = TypeVar("View", bound=Callable[..., HttpResponse])
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+show_or_send = require_http_methods(["GET", "POST"])
+"""For pages that show a form and take it."""
+
+
+def signed_in(view: View) -> View:
+    """Let in who has signed in; what changes something takes a role that may."""
+
+    @login_required
+    @wraps(view)
+    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.method not in SAFE_METHODS:
+            require_write(user_of(request), workspace_of(request))
+        return view(request, *args, **kwargs)
+
+    return cast(View, wrapper)
 
 
 def workspace_of(request: HttpRequest) -> Workspace:

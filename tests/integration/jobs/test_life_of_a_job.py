@@ -201,12 +201,19 @@ def test_memory_that_runs_out_twice_ends_the_job(job: RawDataImport) -> None:
     assert "smaller batch" in job.failure_remedy
 
 
+def test_a_log_goes_with_its_job(job: RawDataImport) -> None:
+    services.write_log(job, "Step 20.")
+    job.delete()
+    assert not LogLine.objects.exists()
+
+
 def test_who_resumes_begins_with_a_clean_record(job: RawDataImport) -> None:
     services.crashed(claim(job), "Killed for lack of memory.", out_of_memory=True)
     services.fail(claim(job), code="x", reason="x", remedy="x")
     services.requeue(job)
     resumed = claim(job)
     assert (resumed.crashes, resumed.memory_kills) == (0, 0)
+    assert resumed.started_at > resumed.queued_at, "the pause is no part of its time"
 
 
 def test_a_job_that_is_given_back_while_it_is_cancelled_is_cancelled_by_the_next_worker(job: RawDataImport) -> None:

@@ -10,7 +10,8 @@ from django.core.management import call_command
 from django.test import Client
 
 from edgewise.accounts.models import Membership, User, Workspace
-from edgewise.accounts.services import first_administrator, give_personal_workspace
+from edgewise.accounts.services import create_token, first_administrator, give_personal_workspace
+from edgewise.errors import Invalid
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery"
@@ -26,6 +27,18 @@ def test_signing_up_signs_in_and_gives_a_workspace(client: Client) -> None:
 def test_a_workspace_is_made_once(alice: User) -> None:
     assert give_personal_workspace(alice) == give_personal_workspace(alice)
     assert Workspace.objects.count() == 1
+
+
+def test_people_with_long_addresses_have_a_workspace_too(db: None) -> None:
+    user = User.objects.create_user(f"{'a' * 60}@{'long.' * 20}example.org", PASSWORD)
+    name = give_personal_workspace(user).name
+    assert len(name) == 100
+    assert name.endswith("'s workspace")
+
+
+def test_a_token_with_a_long_name_is_refused(alice: User) -> None:
+    with pytest.raises(Invalid, match="at most 100 characters"):
+        create_token(alice, give_personal_workspace(alice), "n" * 101)
 
 
 def test_closed_sign_up_makes_no_account(client: Client, settings: object) -> None:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import datetime
 import json
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import redis
 from django.test import Client
 from django.utils import timezone
 from openapi_spec_validator import validate
 from rest_framework.test import APIClient
 
-from edgewise.accounts.models import ApiToken, User, Workspace
+from edgewise import health
+from edgewise.accounts.models import ApiToken, Membership, Role, User, Workspace
 from edgewise.accounts.services import create_token, digest
+from edgewise.api import idempotency
+from edgewise.errors import NotFound
+from runs_app import services as projects
 
 pytestmark = pytest.mark.django_db
 
@@ -24,6 +31,8 @@ def test_the_schema_is_valid_openapi(script: APIClient) -> None:
     assert {"/api/v1/events", "/api/v1/runs/{id}/events"} <= set(schema["paths"])
     operations = [operation for path in schema["paths"].values() for operation in path.values()]
     assert all("application/problem+json" in operation["responses"]["4XX"]["content"] for operation in operations)
+    named = {name for operation in operations for scheme in operation.get("security", []) for name in scheme}
+    assert named <= set(schema["components"]["securitySchemes"])
     new_run = schema["paths"]["/api/v1/runs"]["post"]
     assert "Idempotency-Key" in [parameter["name"] for parameter in new_run["parameters"]]
 
@@ -52,6 +61,26 @@ def test_a_token_that_may_read_may_not_write(alice: User, workspace: Workspace) 
     answer = client.post("/api/v1/projects", {"name": "Directions"})
     assert answer.status_code == 403
     assert "may only read" in answer.json()["detail"]
+
+
+def test_a_viewer_reads_and_changes_nothing(alice: User, workspace: Workspace, script: APIClient) -> None:
+    Membership.objects.filter(user=alice).update(role=Role.VIEWER)
+    assert script.get("/api/v1/projects").status_code == 200
+    answer = script.post("/api/v1/projects", {"name": "Directions"})
+    assert answer.status_code == 403
+    assert "that of a viewer" in answer.json()["detail"]
+    browser = Client()
+    browser.force_login(alice)
+    assert browser.get("/account/").status_code == 200
+    page = browser.post("/runs/projects/new", {"name": "Directions"})
+    assert page.status_code == 403
+    assert "that of a viewer" in page.content.decode()
+    assert script.get("/api/v1/projects").json()["results"] == []
+
+
+def test_the_token_of_who_has_left_the_workspace_opens_nothing(alice: User, script: APIClient) -> None:
+    Membership.objects.filter(user=alice).delete()
+    assert script.get("/api/v1/projects").status_code == 401
 
 
 def test_an_expired_token_is_refused(alice: User, workspace: Workspace) -> None:
@@ -84,6 +113,47 @@ def test_a_key_belongs_to_one_request(script: APIClient) -> None:
     assert answer.status_code == 422
     assert "with another request" in answer.json()["detail"]
     assert [project["name"] for project in script.get("/api/v1/projects").json()["results"]] == ["Up"]
+
+
+def test_without_redis_a_request_with_a_key_is_answered(script: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody_listens = redis.Redis(port=1)
+    monkeypatch.setattr(idempotency, "_connection", lambda: nobody_listens)
+    assert script.post("/api/v1/projects", {"name": "Up"}, HTTP_IDEMPOTENCY_KEY="7c9e6679").status_code == 201
+
+
+def test_a_process_that_was_killed_leaves_no_key_for_long(script: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = []
+    monkeypatch.setattr(
+        idempotency, "_asked", lambda request: left.append(idempotency._name(request, "7c9e6679")) or "hash"
+    )
+
+    def killed(**values: Any) -> None:
+        left.append(idempotency._connection().ttl(left[0]))
+        raise NotFound("project")
+
+    monkeypatch.setattr(projects, "create_project", killed)
+    script.post("/api/v1/projects", {"name": "Up"}, HTTP_IDEMPOTENCY_KEY="7c9e6679")
+    assert 0 < left[1] <= idempotency.LONGEST_REQUEST_SECONDS
+
+
+@pytest.mark.parametrize(("body", "status"), [("[" * 100_000, 400), (" " * (2**20 + 1), 413)])
+def test_bodies_that_are_too_much_are_refused(script: APIClient, body: str, status: int) -> None:
+    answer = script.generic("POST", "/api/v1/projects", body, content_type="application/json")
+    assert answer.status_code == status
+    assert json.loads(answer.content)["detail"].startswith("The request is")
+
+
+def test_a_store_that_fails_by_any_error_is_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    class BotoCoreError(Exception):
+        """As libraries raise them: no error of the system, and it may say nothing."""
+
+    def save(*args: Any) -> str:
+        raise BotoCoreError
+
+    monkeypatch.setattr(health, "default_storage", SimpleNamespace(save=save))
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["store"] == {"ok": False, "problem": "BotoCoreError"}
 
 
 NOBODY = "01890000-0000-7000-8000-000000000000"

@@ -8,14 +8,17 @@ import io
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connection
 from django.test import AsyncClient
 from rest_framework.test import APIClient
 
-from datasets_app.models import Dataset
+from datasets_app.models import Clip, Dataset
 from edgewise.accounts.models import User
 from edgewise.accounts.services import create_token, give_personal_workspace
+from runs_app import queries
 from runs_app.live import _past
-from runs_app.models import Evaluation, Metric, Project, Run, Series
+from runs_app.models import Evaluation, Metric, Prediction, Project, Run, Series
 from tests.integration.runs.conftest import client_of
 
 pytestmark = pytest.mark.django_db
@@ -44,6 +47,13 @@ def test_mistakes_name_their_fields(script: APIClient, project: Project, dataset
     answer = script.post("/api/v1/runs", body)
     assert answer.status_code == 400
     assert {item["field"] for item in answer.json()["errors"]} == {"steps", "network"}
+
+
+@pytest.mark.parametrize("what", ["abc/changes", "{run}/metrics?since={many}", "{run}/predictions?label={many}"])
+def test_addresses_that_make_no_sense_are_told(script: APIClient, trained: Run, what: str) -> None:
+    answer = script.get(f"/api/v1/runs/{what.format(run=trained.pk, many='9' * 5000)}")
+    assert answer.status_code in (400, 404)
+    assert answer.json()["detail"]
 
 
 @pytest.mark.parametrize("what", ["", "/metrics", "/results", "/predictions", "/log", "/events"])
@@ -93,6 +103,14 @@ def test_runs_are_ordered_by_query(script: APIClient, project: Project, dataset:
     assert found == {"": list("acb"), "name": list("abc"), "-name": list("cba"), "created_at": list("bca")}
 
 
+def test_a_filter_does_not_tell_which_ids_there_are(trained: Run, bob: User) -> None:
+    stranger = client_of(bob)
+    for project in (trained.project_id, trained.pk):
+        assert stranger.get(f"/api/v1/runs?project={project}").json()["results"] == []
+    for run in (trained.pk, trained.project_id):
+        assert stranger.get(f"/api/v1/artifacts?run={run}").json()["results"] == []
+
+
 def test_a_list_goes_on_by_its_cursor(script: APIClient, project: Project, dataset: Dataset) -> None:
     for name in "abc":
         script.post("/api/v1/runs", {"project": project.pk, "dataset": dataset.pk, "name": name})
@@ -128,7 +146,8 @@ def test_what_is_needed_is_not_deleted(script: APIClient, trained: Run, project:
 
 
 def test_results_wait_for_the_end(script: APIClient, trained: Run) -> None:
-    assert script.get(f"/api/v1/runs/{trained.pk}/results").status_code == 404
+    early = script.get(f"/api/v1/runs/{trained.pk}/results")
+    assert (early.status_code, early.json()["detail"]) == (404, "“test 1” has no results yet.")
     Evaluation.objects.create(
         run=trained, clips=3, accuracy=2 / 3, balanced_accuracy=0.5, loss=1.0,
         report={"labels": [{"label": "up", "precision": 0.9, "recall": 0.8, "f1": 0.85, "support": 10}]},
@@ -140,6 +159,29 @@ def test_results_wait_for_the_end(script: APIClient, trained: Run) -> None:
     answer = script.get(f"/api/v1/runs/{trained.pk}/results?format=csv&table=labels")
     by_label = answer.getvalue().decode().splitlines()
     assert by_label == ["label,precision,recall,f1,support", "up,0.9,0.8,0.85,10"]
+
+
+def test_the_clips_of_a_mistake_are_the_surest(
+    trained: Run, dataset: Dataset, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "CLIPS_SHOWN", 2)
+    where = {"raw_data": dataset.raw_data, "label": "up", "sample_rate": 16000, "peak_dbfs": -15, "rms_dbfs": -18}
+    clips = Clip.objects.bulk_create(
+        Clip(name=f"{n}.wav", split="test", offset=n, length=1, **where) for n in range(3)
+    )  # fmt: skip
+    Prediction.objects.bulk_create(
+        Prediction(run=trained, clip=clip, offset=0, length=1, label=2, predicted=3, scores=[0, 0, 0, sure, 0])
+        for clip, sure in zip(clips, (0.5, 0.9, 0.7), strict=True)
+    )
+    assert [row.scores[3] for row in queries.predictions(trained, 2, 3)] == [0.9, 0.7]
+
+
+def test_who_takes_compressed_answers_edits_by_their_tag(script: APIClient, trained: Run) -> None:
+    address, compressed = f"/api/v1/runs/{trained.pk}", {"HTTP_ACCEPT_ENCODING": "gzip"}
+    read = script.get(address, **compressed)["ETag"]
+    assert read.startswith("W/")
+    assert script.patch(address, {"name": "renamed"}, HTTP_IF_MATCH=read, **compressed).status_code == 200
+    assert script.patch(address, {"name": "again"}, HTTP_IF_MATCH=read, **compressed).status_code == 412
 
 
 # --- live -------------------------------------------------------------------------------------------------------------
@@ -199,6 +241,8 @@ def test_the_stream_is_server_sent_events(alice: User, trained: Run) -> None:
             received += chunk
             if b"event: job" in received:
                 break
+        # The stream is open, and holds no connection.
+        assert await sync_to_async(lambda: connection.connection)() is None
         return received
 
     received = asyncio.run(first_events()).decode()

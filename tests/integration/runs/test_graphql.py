@@ -164,6 +164,12 @@ def test_runs_are_named_by_their_network_unless_they_have_a_name(
     assert set(Run.objects.values_list("name", flat=True)) == {"kws-small 1", "kws-small 2", "the best"}
 
 
+def test_an_update_answers_with_the_run_as_it_is_now(program: Script, project: Project) -> None:
+    renamed = "mutation ($id: ObjectId!, $to: RunInput!) { updateRun(run: $id, updates: $to) { name } }"
+    answer = program.data(renamed, id=program.begin(project), to={"name": "the best"})
+    assert answer == {"updateRun": {"name": "the best"}}
+
+
 def test_a_started_run_is_neither_changed_nor_started_again(
     program: Script, project: Project, dataset: Dataset
 ) -> None:
@@ -237,10 +243,10 @@ def test_who_may_only_read_changes_nothing(
     run = program.begin(project)
     Membership.objects.filter(user=alice, workspace=workspace).update(role=Role.VIEWER)
     reader = Script(alice, Scope.READ)
-    for who in (reader, program):
-        assert "may only read" in who.refusal(ADD, id=object_id(project), modelType="KWS")
-        assert "may only read" in who.refusal(UPDATE, id=run, runInput={})
-        assert "may only read" in who.refusal(START, id=run)
+    for who, reason in ((reader, "This token may only read"), (program, "that of a viewer")):
+        assert reason in who.refusal(ADD, id=object_id(project), modelType="KWS")
+        assert reason in who.refusal(UPDATE, id=run, runInput={})
+        assert reason in who.refusal(START, id=run)
     assert reader.data(PROJECTS)["projects"]
 
 

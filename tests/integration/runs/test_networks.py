@@ -10,7 +10,8 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from datasets_app.models import Dataset
-from edgewise.accounts.models import User
+from edgewise.accounts.models import Scope, User
+from edgewise.accounts.services import create_token, give_personal_workspace
 from edgewise.spec.network import NETWORKS
 from runs_app.forms import NetworkEditor, RunForm
 from runs_app.models import Project, Run
@@ -85,6 +86,13 @@ def test_a_wrong_question_about_cost_names_its_field(script: APIClient, body: di
     answer = script.post("/api/v1/networks/cost", body)
     assert answer.status_code == 400
     assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+def test_a_token_that_may_read_may_ask_for_the_cost(alice: User) -> None:
+    client = APIClient()
+    secret = create_token(alice, give_personal_workspace(alice), "reader", Scope.READ)[1]
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
+    assert client.post("/api/v1/networks/cost", {"stages": STAGES}).status_code == 200
 
 
 def test_a_strangers_dataset_counts_no_labels(script: APIClient, bob: User) -> None:

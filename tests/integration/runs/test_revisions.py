@@ -168,3 +168,14 @@ def test_the_pages_offer_both(optimize: Callable[..., Run], exclude: Callable[..
     browser.post("/runs/new", sent | {"name": "repeated", "same_data_as": run.pk})
     browser.post("/runs/new", sent | {"name": "as it is now", "same_data_as": ""})
     assert dict(Run.objects.values_list("name", "revision")) == {"first": 0, "repeated": 0, "as it is now": 1}
+
+
+def test_a_page_that_names_a_deleted_run_makes_no_other_one(optimize: Callable[..., Run], alice: User) -> None:
+    run = optimize("first")
+    browser = Client(headers={"host": "localhost"})
+    browser.force_login(alice)
+    sent = {"project": run.project_id, "dataset": run.dataset_id, "network": "kws-small", "name": "repeated"}
+    answer = browser.post("/runs/new", sent | {"same_data_as": "00000000-0000-7000-8000-000000000000"})
+    assert answer.status_code == 400
+    assert "does not exist any more" in answer.content.decode()
+    assert Run.objects.get() == run

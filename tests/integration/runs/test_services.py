@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db.models import F
 from django.test import TestCase
+from django.utils import timezone
 
 from datasets_app import services as datasets
 from datasets_app.models import Dataset
@@ -18,6 +19,7 @@ from edgewise.jobs.models import LogLine, Outbox, State
 from edgewise.jobs.services import write_log
 from edgewise.spec.network import NETWORKS
 from runs_app import services
+from runs_app.forms import NetworkEditor
 from runs_app.models import Metric, Project, Run, Series
 from tests.integration.runs.conftest import make_dataset
 
@@ -65,9 +67,15 @@ def test_the_bands_follow_the_datasets_rate(alice: User, dataset: Dataset) -> No
     assert services.prefill_run(low)["mel_upper_edge_hertz"] == 4000
 
 
-@pytest.mark.parametrize("steps", [0, 10**9, "many"])
+@pytest.mark.parametrize("steps", [0, 10**9, "many", float("inf")])
 def test_impossible_steps_are_refused(optimize: Any, steps: object) -> None:
     assert "from 1 to 1,000,000" in refused(optimize, steps=steps)["steps"]
+
+
+def test_what_a_custom_network_prefers_is_judged_too(optimize: Any) -> None:
+    stages = [stage.model_dump() for stage in NETWORKS["kws-small"].stages]
+    network = {"stages": stages, "defaults": {"mel_upper_edge_hertz": "x"}}
+    assert set(refused(optimize, network=network)) == {"mel_upper_edge_hertz"}
 
 
 def test_a_window_longer_than_the_clips_is_refused(alice: User, dataset: Dataset, optimize: Any) -> None:
@@ -139,6 +147,15 @@ def test_the_estimate_learns_from_earlier_runs(trained: Run, dataset: Dataset) -
     for network in (trained.settings.network, copied):
         estimate = services.estimate(dataset, {"steps": 1000, "network": network})
         assert estimate["expected_seconds"] == pytest.approx(1000 / 20 + 15)
+
+
+def test_the_estimate_learns_from_a_custom_network_made_on_the_page(optimize: Any, dataset: Dataset) -> None:
+    network = NetworkEditor.of("kws-small").begun_with("kws-small").changed("add").value
+    run = optimize(network=network, steps=100)
+    Metric.objects.create(run=run, series=Series.TRAINING, step=50, loss=1, accuracy=0.5, steps_per_second=20)
+    now = timezone.now()
+    Run.objects.update(attempt=1, state=State.SUCCEEDED, started_at=now, finished_at=now, progress_done=100)
+    assert services.estimate(dataset, {"steps": 1000, "network": network})["expected_seconds"] == 1000 / 20
 
 
 def test_a_dataset_stays_while_a_run_waits_for_it(optimize: Any, dataset: Dataset) -> None:
