@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from workers.engine.detection import frames_of, keyword_outputs
 from workers.engine.features import FloatArray, cosine_transform, hann_window, mel
 from workers.engine.weights import TrainedNetwork
 from workers.export.c.network import BLOCK, Filters, Layer, Memory, Network, Stage
-from workers.export.c.tables import array, listed, number, structure, text
+from workers.export.c.tables import array, number, structure, text
 
 SOURCES = Path(__file__).parent / "sources"
 FIXED = (
@@ -119,7 +119,7 @@ def model_tables(network: Network, trained: TrainedNetwork) -> str:
     readout = _layer("readout", network.readout, network.precision == "int8")
     parts = [
         f'{GENERATED}#include "edgewise_parts.h"\n',
-        f"const char *const edgewise_labels[] = {{\n{listed(text(label) for label in trained.labels)}\n}};\n",
+        f"const char *const edgewise_labels[] = {{\n{_lines(trained.labels)}\n}};\n",
         array("edgewise_keywords", keywords, static=False),
         *_feature_arrays(trained.preprocessing),
         array("edgewise_input_factor", network.input_factor, static=False),
@@ -130,6 +130,11 @@ def model_tables(network: Network, trained: TrainedNetwork) -> str:
         f"const edgewise_layer edgewise_readout = {readout};\n",
     ]
     return "\n".join(parts)
+
+
+def _lines(labels: Sequence[str]) -> str:
+    # One a line: where lines were filled, spaces and hyphens within a label would be taken for places to break at.
+    return ",\n".join(f"    {text(label)}" for label in labels)
 
 
 def _stage_arrays(name: str, stage: Stage) -> Iterator[str]:
