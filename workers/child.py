@@ -65,11 +65,11 @@ def _do(attempt: Attempt, body: Callable[[Attempt], None]) -> None:
 
 
 def _die_with_parent() -> None:
-    """End when standard input ends: the worker holds its other side and has died."""
+    """End, with all that was started here, when standard input ends: the worker holds its other side and has died."""
 
     def wait() -> None:
         os.read(0, 1)
-        os._exit(1)
+        os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=wait, daemon=True).start()
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
@@ -38,7 +36,7 @@ def run(attempt: Attempt) -> None:
     if job.source == Source.MICROPHONE:
         assemble_takes.assemble(attempt, job)
         return
-    with _work_folder(job) as folder:
+    with attempt.scratch_folder() as folder:
         found = _speak(attempt, job, folder) if job.source == Source.SYNTHESIS else _read(attempt, job, folder)
         noticed = _check(attempt, found)
         retrying(lambda: _claim_pack(job, found))
@@ -50,18 +48,6 @@ def run(attempt: Attempt) -> None:
         default_storage.delete(job.location)
     elif job.source == Source.URL:
         shutil.rmtree(_download_folder(job), ignore_errors=True)
-
-
-@contextmanager
-def _work_folder(job: RawDataImport) -> Iterator[Path]:
-    """Give an empty folder, named by the job: what an attempt leaves that is killed, the next one removes."""
-    folder: Path = settings.HOME / "tmp" / f"import-{job.pk}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _read(attempt: Attempt, job: RawDataImport, folder: Path) -> Ingested:
