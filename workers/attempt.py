@@ -131,7 +131,7 @@ class Attempt:
 
     @contextmanager
     def scratch_folder(self) -> Iterator[Path]:
-        """Give an empty local folder until the block ends; temporary files, of programs that are started too, lie there.
+        """Give an empty local folder until the block ends; temporary files, also of programs started here, lie there.
 
         What an attempt leaves that is killed, its worker removes, or else the next attempt.
         """

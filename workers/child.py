@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
@@ -53,13 +52,14 @@ def main(kind: str, job_id: str, number: str) -> int:
 def _do(attempt: Attempt, body: Callable[[Attempt], None]) -> None:
     """Do the work, and write down what people can mend; every other failure ends this process with its traceback."""
     from workers.engine.errors import EngineError
+    from workers.jobs.stored import DISK_FULL
 
     try:
         body(attempt)
     except EngineError as error:
         attempt.fail(error.code, error.reason, error.remedy)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in DISK_FULL:
             raise
         attempt.fail("disk-full", "The worker's disk is full.", "Free some space on it, then press Resume.")
 

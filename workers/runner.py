@@ -14,8 +14,8 @@ back to the queue, and the next attempt goes on from the last checkpoint.
 
 from __future__ import annotations
 
-import logging
 import contextlib
+import logging
 import os
 import shutil
 import signal

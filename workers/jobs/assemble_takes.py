@@ -24,6 +24,7 @@ from workers.engine.ingest import IngestedClip
 from workers.engine.quality.check import Finding as Noticed
 from workers.engine.quality.check import check
 from workers.jobs.noticed import replace_findings
+from workers.jobs.stored import stored
 from workers.jobs.summary import ClipFacts, summarize
 
 BLOCK_SAMPLES = 2**20
@@ -76,7 +77,7 @@ def assemble(attempt: Attempt, job: RawDataImport) -> None:
 def _copy_pack(raw_data: RawData, pack: PackWriter) -> None:
     if not raw_data.pack:
         return
-    path = storage.local_path(raw_data.pack, raw_data.pack_sha256)
+    path = stored(raw_data.pack, raw_data.pack_sha256, f"The audio of “{raw_data}”")
     samples = np.memmap(path, dtype="<i2", mode="r")
     for start in range(0, len(samples), BLOCK_SAMPLES):
         pack.append(samples[start : start + BLOCK_SAMPLES])

@@ -24,6 +24,7 @@ from workers.engine.quality.check import Finding as Noticed
 from workers.engine.quality.check import check
 from workers.jobs import assemble_takes
 from workers.jobs.noticed import ROWS_AT_ONCE, replace_findings
+from workers.jobs.stored import stored
 from workers.jobs.summary import ClipFacts, summarize
 
 MEGABYTE = 10**6
@@ -61,7 +62,7 @@ def _read(attempt: Attempt, job: RawDataImport, folder: Path) -> Ingested:
 
 def _source(attempt: Attempt, job: RawDataImport) -> Path:
     if job.source == Source.UPLOAD:
-        return storage.local_path(job.location)
+        return stored(job.location, "", "The uploaded archive")
     if job.source == Source.PATH:
         return Path(job.location)
 

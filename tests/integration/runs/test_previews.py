@@ -30,7 +30,7 @@ from tests.integration.runs.conftest import client_of, dataset_of
 from workers.attempt import Attempt
 from workers.engine.batches import BatchSource
 from workers.jobs import preview_examples
-from workers.jobs.train import make_manifest, training_data
+from workers.jobs.manifest import make_manifest, training_data
 
 pytestmark = pytest.mark.django_db
 
