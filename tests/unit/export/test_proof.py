@@ -62,7 +62,7 @@ def test_the_chain_begins_with_the_trained_network(trained: TrainedNetwork, evid
     assert proof.report.accuracy.value == np.mean(evidence.logits.argmax(axis=1) == evidence.truth)
 
 
-@pytest.mark.parametrize("form", [TFLITE, forms.PYTHON_RUNNER], ids=lambda form: form.title)
+@pytest.mark.parametrize("form", [forms.SAVED_MODEL, TFLITE, forms.PYTHON_RUNNER], ids=lambda form: form.title)
 def test_a_sound_form_is_judged_by_scores_and_features(
     tmp_path: Path, trained: TrainedNetwork, evidence: Evidence, form: Form
 ) -> None:
