@@ -89,7 +89,9 @@ def _spawn(job: Job) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "workers.child", job.KIND, str(job.pk), str(job.attempt)],
         env={
-            "TF_CPP_MIN_LOG_LEVEL": "2", "ZIG_GLOBAL_CACHE_DIR": str(settings.CACHE_FOLDER / "zig"), **os.environ,
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+            "ZIG_GLOBAL_CACHE_DIR": str(settings.CACHE_FOLDER / "zig"),
+            **os.environ,
             "KERAS_BACKEND": backend,
         },
         stdin=subprocess.PIPE,

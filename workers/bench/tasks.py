@@ -187,8 +187,8 @@ def read(archive: Path, folder: Path) -> Corpus:
         raise EngineError(
             "no-recordings",
             f"There is no {archive.name} in {archive.parent}.",
-            f"Set EDGEWISE_TEST_AUDIO to the folder of {RECORDINGS} and {MORE_DIGITS}, or choose the task `voices`, which "
-            "needs no recordings.",
+            f"Set EDGEWISE_TEST_AUDIO to the folder of {RECORDINGS} and {MORE_DIGITS}, or choose the task `voices`, "
+            "which needs no recordings.",
         )
     found = ingest(archive, folder, lambda files, share: None, lambda: None)
     pack, places = resampled_pack(

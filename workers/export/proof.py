@@ -22,6 +22,7 @@ from workers.engine.evaluation import Report, judge
 from workers.engine.features import FeatureExtractor
 from workers.engine.inference import infer
 from workers.engine.weights import TrainedNetwork
+from workers.export.c.outside import TakesTooLong
 from workers.export.forms import EXACT, MOST_CLIPS, Bound, FloatArray, Form
 
 AT_ONCE = 50
@@ -122,6 +123,13 @@ def prove(form: Form, folder: Path, trained: TrainedNetwork, evidence: Evidence)
     """Run the form's files in `folder` on the evidence."""
     if missing := form.why_not():
         return Skipped(form.title, missing)
+    try:
+        return _run(form, folder, trained, evidence)
+    except TakesTooLong as error:
+        return Skipped(form.title, str(error))
+
+
+def _run(form: Form, folder: Path, trained: TrainedNetwork, evidence: Evidence) -> Proof:
     run, here = form.load(folder), evidence.sample(form.most_clips)
     logits = np.concatenate([run(here.audio[first : first + AT_ONCE]) for first in range(0, len(here.audio), AT_ONCE)])
     far = None

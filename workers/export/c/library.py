@@ -74,7 +74,7 @@ def model_header(network: Network, trained: TrainedNetwork, point: OperatingPoin
 
 def _sizes(network: Network, trained: TrainedNetwork, point: OperatingPoint) -> dict[str, str]:
     preprocessing, stages = trained.preprocessing, network.stages
-    points = _points(preprocessing)
+    points = preprocessing.fft_points
     numbers = {
         "SAMPLE_RATE": preprocessing.sample_rate,
         "WINDOW_SAMPLES": preprocessing.window_samples,
@@ -201,7 +201,7 @@ def _filters(name: str, filters: Filters, is_int8: bool) -> str:
 
 
 def _feature_arrays(preprocessing: AudioPreprocessing) -> Iterator[str]:
-    points = _points(preprocessing)
+    points = preprocessing.fft_points
     tables = {
         "window": hann_window(preprocessing.window_samples),
         "butterfly_twiddles": _butterfly_twiddles(points // 2),
@@ -213,10 +213,6 @@ def _feature_arrays(preprocessing: AudioPreprocessing) -> Iterator[str]:
     yield array("edgewise_first_bins", _first_bins(preprocessing).astype(np.uint16), static=False)
     for name, values in tables.items():
         yield array(f"edgewise_{name}", values.astype(np.float32), static=False)
-
-
-def _points(preprocessing: AudioPreprocessing) -> int:
-    return 1 << (preprocessing.window_samples - 1).bit_length()
 
 
 def _has_radix_2_pass(points: int) -> bool:
@@ -241,7 +237,7 @@ def _split_twiddles(points: int) -> FloatArray:
 
 def _bins_and_edges(preprocessing: AudioPreprocessing) -> tuple[FloatArray, FloatArray]:
     """Return the mel of all spectral bins below half the sample rate, and the edges of the bands."""
-    bins = _points(preprocessing) // 2
+    bins = preprocessing.fft_points // 2
     low, high = mel(preprocessing.mel_lower_edge_hertz), mel(preprocessing.mel_upper_edge_hertz)
     frequencies = np.asarray(mel(np.arange(bins) * preprocessing.sample_rate / (2 * bins)))
     return frequencies, np.linspace(low, high, preprocessing.mel_num_bins + 2)
