@@ -8,12 +8,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from django.db import InterfaceError, OperationalError, connection
+from psycopg2 import errors  # type: ignore[import-untyped]
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 PATIENCE_SECONDS = 120
-INSUFFICIENT_RESOURCES, TOO_MANY_CONNECTIONS = "53", "53300"
-"""The class of states, and one of it (PostgreSQL's manual, appendix A)."""
+LACKING = (errors.DiskFull, errors.OutOfMemory, errors.ConfigurationLimitExceeded)
+"""Failures of a server without disk or memory: waiting would hide them, where too many connections soon go."""
 
 
 def retrying(action: Callable[[], T], patience: float = PATIENCE_SECONDS) -> T:
@@ -29,15 +30,9 @@ def retrying(action: Callable[[], T], patience: float = PATIENCE_SECONDS) -> T:
         try:
             return action()
         except (OperationalError, InterfaceError) as error:
-            if time.monotonic() > deadline or _lacks_resources(error):
+            if time.monotonic() > deadline or isinstance(error.__cause__, LACKING):
                 raise
             log.warning("PostgreSQL did not answer as it should, trying again: %s", str(error).partition("\n")[0])
             connection.close()
             time.sleep(pause)
             pause = min(2 * pause, 2)
-
-
-def _lacks_resources(error: Exception) -> bool:
-    """Whether the server has no disk or memory left: waiting would hide it, where too many connections soon go."""
-    state = getattr(error.__cause__, "sqlstate", None) or ""
-    return state.startswith(INSUFFICIENT_RESOURCES) and state != TOO_MANY_CONNECTIONS

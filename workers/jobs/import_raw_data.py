@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import uuid
 from pathlib import Path
 
-from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import transaction
 
@@ -17,7 +15,7 @@ from edgewise.jobs import services
 from edgewise.spec.synthesis import SynthesisParameters
 from workers.attempt import Attempt
 from workers.database import retrying
-from workers.download import fetch
+from workers.download import fetch, folder_for
 from workers.engine.audio import PackWriter, Recording
 from workers.engine.ingest import Ingested, IngestedClip, add, ingest, published_split
 from workers.engine.quality.check import Finding as Noticed
@@ -48,7 +46,7 @@ def run(attempt: Attempt) -> None:
     if job.source == Source.UPLOAD:
         default_storage.delete(job.location)
     elif job.source == Source.URL:
-        shutil.rmtree(_download_folder(job), ignore_errors=True)
+        shutil.rmtree(folder_for(job.location), ignore_errors=True)
 
 
 def _read(attempt: Attempt, job: RawDataImport, folder: Path) -> Ingested:
@@ -69,13 +67,7 @@ def _source(attempt: Attempt, job: RawDataImport) -> Path:
     def report(done: int, total: int) -> None:
         attempt.progress(done // MEGABYTE, -(-total // MEGABYTE), "MB", "Downloading")
 
-    return fetch(job.location, _download_folder(job), report, attempt.stop_if_asked)
-
-
-def _download_folder(job: RawDataImport) -> Path:
-    """Where the file of this address waits for the next attempt, should this one be interrupted."""
-    folder: Path = settings.CACHE_FOLDER / "downloads"
-    return folder / hashlib.sha256(job.location.encode()).hexdigest()
+    return fetch(job.location, folder_for(job.location), report, attempt.stop_if_asked)
 
 
 def _speak(attempt: Attempt, job: RawDataImport, folder: Path) -> Ingested:
