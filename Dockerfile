@@ -20,7 +20,6 @@ RUN if [ "$CUDA" = yes ]; then \
 
 # TARGETS=yes adds the compiler for other processors and for WebAssembly, which Try it needs.
 ARG TARGETS=no
-ENV ZIG_GLOBAL_CACHE_DIR=/var/lib/edgewise/cache/zig
 RUN if [ "$TARGETS" = yes ]; then pip install --no-cache-dir ziglang==0.17.1; fi
 
 # The C library of an artifact is compiled and run before it is handed out. Debian keeps no old version that could be

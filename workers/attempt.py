@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 import threading
 import time
 import uuid
@@ -39,6 +41,26 @@ class Pace:
 
 class Stopped(Exception):
     """The worker asked the body to stop, because a user cancelled the job or the worker ends."""
+
+
+def scratch_path(job: Job) -> Path:
+    """Return where attempts at a job keep what nobody needs after them."""
+    folder: Path = settings.FILE_UPLOAD_TEMP_DIR
+    return folder / f"{job.KIND}-{job.pk}"
+
+
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = None
+        if before is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = before
 
 
 class Attempt:
@@ -109,12 +131,16 @@ class Attempt:
 
     @contextmanager
     def scratch_folder(self) -> Iterator[Path]:
-        """Give an empty local folder until the block ends, or until the next attempt begins if this one is killed."""
-        folder: Path = settings.FILE_UPLOAD_TEMP_DIR / f"{self.job.KIND}-{self.job.pk}"
+        """Give an empty local folder until the block ends; temporary files, also of programs started here, lie there.
+
+        What an attempt leaves that is killed, its worker removes, or else the next attempt.
+        """
+        folder = scratch_path(self.job)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         try:
-            yield folder
+            with _temporary_files_in(folder):
+                yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
@@ -53,23 +52,24 @@ def main(kind: str, job_id: str, number: str) -> int:
 def _do(attempt: Attempt, body: Callable[[Attempt], None]) -> None:
     """Do the work, and write down what people can mend; every other failure ends this process with its traceback."""
     from workers.engine.errors import EngineError
+    from workers.jobs.stored import DISK_FULL
 
     try:
         body(attempt)
     except EngineError as error:
         attempt.fail(error.code, error.reason, error.remedy)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in DISK_FULL:
             raise
         attempt.fail("disk-full", "The worker's disk is full.", "Free some space on it, then press Resume.")
 
 
 def _die_with_parent() -> None:
-    """End when standard input ends: the worker holds its other side and has died."""
+    """End, with all that was started here, when standard input ends: the worker holds its other side and has died."""
 
     def wait() -> None:
         os.read(0, 1)
-        os._exit(1)
+        os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=wait, daemon=True).start()
 

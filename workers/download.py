@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import os
+import re
+import shutil
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from django.conf import settings
 
 from workers.engine.errors import EngineError
 
 BLOCK = 2**20
 TIMEOUT_SECONDS = 60
 RANGE_NOT_SATISFIABLE = 416
+FORGOTTEN_SECONDS = 7 * 24 * 3600
+SUFFIX = re.compile(r"(\.tar)?\.[A-Za-z0-9]{1,8}$")
+PLAIN = "%/:=&?~+!$,;'@()*[]"
+"""What an address may hold beside letters, digits and `_.-` (RFC 3986, section 2)."""
 
 
 def fetch(address: str, folder: Path, report: Callable[[int, int], None], stop: Callable[[], None]) -> Path:
@@ -30,13 +40,15 @@ def fetch(address: str, folder: Path, report: Callable[[int, int], None], stop: 
         EngineError: the server refuses, cannot be reached, or hangs up too soon.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / (PurePosixPath(urlsplit(address).path).name or "archive")
+    # Not the address's own name, which could be any.
+    suffix = SUFFIX.search(urlsplit(address).path)
+    target = folder / f"archive{suffix[0] if suffix else ''}"
     if target.exists():
         return target
     part = _Part(folder)
     try:
         _receive(address, part, report, stop)
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, UnicodeError) as error:
         if isinstance(error, urllib.error.HTTPError) and error.code == RANGE_NOT_SATISFIABLE:
             part.forget()
         raise EngineError(
@@ -46,6 +58,24 @@ def fetch(address: str, folder: Path, report: Callable[[int, int], None], stop: 
         ) from error
     os.replace(part.path, target)
     return target
+
+
+def folder_for(address: str) -> Path:
+    """Return where the file of this address waits for the next attempt, should one be interrupted."""
+    return _downloads() / hashlib.sha256(address.encode()).hexdigest()
+
+
+def forget_old() -> None:
+    """Delete what this machine keeps of downloads that nobody has gone on with for a week."""
+    for folder in _downloads().glob("*"):
+        latest = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+        if time.time() - latest > FORGOTTEN_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _downloads() -> Path:
+    folder: Path = settings.CACHE_FOLDER / "downloads"
+    return folder
 
 
 class _Part:
@@ -72,7 +102,7 @@ class _Part:
 
 
 def _receive(address: str, part: _Part, report: Callable[[int, int], None], stop: Callable[[], None]) -> None:
-    request = urllib.request.Request(address, headers=part.headers())  # noqa: S310 - the service takes http(s) alone
+    request = urllib.request.Request(_ascii(address), headers=part.headers())  # noqa: S310 - the service takes http(s) alone
     with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
         goes_on = answer.status == http.HTTPStatus.PARTIAL_CONTENT
         with part.path.open("ab" if goes_on else "wb") as file:
@@ -88,3 +118,14 @@ def _receive(address: str, part: _Part, report: Callable[[int, int], None], stop
             os.fsync(file.fileno())
             if file.tell() < total:
                 raise ConnectionError(f"the server hung up after {file.tell():,} of {total:,} bytes")
+
+
+def _ascii(address: str) -> str:
+    """Write an address as browsers do that has letters of other alphabets in it.
+
+    Raises:
+        UnicodeError: the host's name cannot be one.
+    """
+    parts = urlsplit(address)
+    host = parts.netloc if parts.netloc.isascii() else parts.netloc.encode("idna").decode()
+    return urlunsplit((parts.scheme, host, quote(parts.path, PLAIN), quote(parts.query, PLAIN), ""))

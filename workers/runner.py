@@ -14,8 +14,10 @@ back to the queue, and the next attempt goes on from the last checkpoint.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -32,6 +34,7 @@ from django.db import transaction
 from edgewise.jobs import services
 from edgewise.jobs.models import Job, Level, State
 from edgewise.jobs.registry import job_models
+from workers.attempt import scratch_path
 from workers.database import retrying
 
 log = logging.getLogger(__name__)
@@ -85,10 +88,17 @@ def _spawn(job: Job) -> subprocess.Popen[bytes]:
     # The child lives as long as its standard input is open, so it never survives this process.
     return subprocess.Popen(
         [sys.executable, "-m", "workers.child", job.KIND, str(job.pk), str(job.attempt)],
-        env={"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ, "KERAS_BACKEND": backend},
+        env={
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+            "ZIG_GLOBAL_CACHE_DIR": str(settings.CACHE_FOLDER / "zig"),
+            **os.environ,
+            "KERAS_BACKEND": backend,
+        },
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        # A group of its own: compilers and emulators that it has started end with it.
+        start_new_session=True,
     )
 
 
@@ -117,15 +127,17 @@ def _cancel_requested(job: Job) -> bool:
 
 
 def _stop(child: subprocess.Popen[bytes], patience: float) -> None:
+    """Ask the child to end, if there is time for that, and kill what is left of it and of all that it has started."""
     if child.poll() is None and patience:
         child.send_signal(signal.SIGTERM)
         try:
             child.wait(patience)
         except subprocess.TimeoutExpired:
             log.info("the child did not stop within %s s and is killed", patience)
-    if child.poll() is None:
-        child.kill()
-        child.wait()
+    # macOS refuses, where nothing of the group is alive.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
 
 
 def _settle(job: Job, exit_code: int, output: str, *, out_of_memory: bool) -> None:
@@ -133,6 +145,7 @@ def _settle(job: Job, exit_code: int, output: str, *, out_of_memory: bool) -> No
     present = retrying(lambda: type(job)._default_manager.get(pk=job.pk))
     if present.state != State.RUNNING or present.attempt != job.attempt:
         return
+    shutil.rmtree(scratch_path(job), ignore_errors=True)
     if present.cancel_requested:
         retrying(lambda: services.cancelled(present))
     elif shutting_down.is_set():

@@ -14,7 +14,7 @@ from django.utils import timezone
 from datasets_app import uploads
 from edgewise.jobs import services
 from runs_app import drafts, previews
-from workers import heartbeat, runner
+from workers import download, heartbeat, runner
 
 
 @shared_task(name="edgewise.import_raw_data")
@@ -66,6 +66,7 @@ def tidy() -> None:
     heartbeat.forget_old_workers()
     previews.delete_old()
     uploads.delete_expired()
+    download.forget_old()
     drafts.delete_old()
 
 

@@ -20,7 +20,10 @@ BENCHES = (*SPEED, "explorer", "accuracy", "agreement", "quality")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benches and return the exit status."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.bench == "agreement" and DS_CNN in options.network:
+        parser.error(f"{DS_CNN} is a peer, of which no artifact is made: it has no form in integers")
     circumstances = {"machine": machine(), "versions": versions(), "load": load()}
     results = {}
     for bench in [options.bench] if options.bench else SPEED:

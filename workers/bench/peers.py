@@ -45,7 +45,7 @@ def librosa_features(parameters: AudioPreprocessing) -> Callable[[FloatArray], F
             y=audio,
             sr=parameters.sample_rate,
             n_mfcc=parameters.dct_num_features,
-            n_fft=1 << (parameters.window_samples - 1).bit_length(),
+            n_fft=parameters.fft_points,
             win_length=parameters.window_samples,
             hop_length=parameters.stride_samples,
             center=False,

@@ -31,7 +31,7 @@ from workers.engine.ingest import IngestedClip, ingest, published_split
 from workers.engine.speech import EspeakSynthesizer, speak_words
 
 ARCHIVES = Path(os.environ.get("EDGEWISE_TEST_AUDIO", Path(__file__).resolve().parents[3] / "shared" / "data"))
-"""The folder with the archives of real recordings."""
+"""The folder with the archives of real recordings: `EDGEWISE_TEST_AUDIO`, or beside the checkout."""
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 WAKE_WORDS = ("alexa", "computer", "jarvis", "snowboy", "smart_mirror")
 DIRECTIONS = ("up", "down", "left", "right", "stop")
@@ -187,7 +187,8 @@ def read(archive: Path, folder: Path) -> Corpus:
         raise EngineError(
             "no-recordings",
             f"There is no {archive.name} in {archive.parent}.",
-            "Set EDGEWISE_TEST_AUDIO to the folder of the test recordings.",
+            f"Set EDGEWISE_TEST_AUDIO to the folder of {RECORDINGS} and {MORE_DIGITS}, or choose the task `voices`, "
+            "which needs no recordings.",
         )
     found = ingest(archive, folder, lambda files, share: None, lambda: None)
     pack, places = resampled_pack(

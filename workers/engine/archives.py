@@ -316,7 +316,7 @@ def _of_zip(path: Path, guard: _Guard) -> Iterator[Member | Refused]:
             elif entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 yield _other_compression(_zip_name(entry))
             else:
-                read = partial(_read, partial(archive.read, entry))
+                read = partial(_read, partial(_zip_content, archive, entry))
                 yield _checked(_zip_name(entry), entry.file_size, read, index / len(entries))
 
 
@@ -330,6 +330,12 @@ def _require_plain(entries: list[zipfile.ZipInfo], path: Path, guard: _Guard) ->
             "Pack the recordings with a common program.",
         )  # fmt: skip
     guard.unpack(sum(entry.file_size for entry in entries))
+
+
+def _zip_content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    # `ZipFile.read` inflates all that there is before it looks at the size that the entry claims.
+    with archive.open(entry) as file:
+        return file.read(entry.file_size + 1)
 
 
 def _zip_name(entry: zipfile.ZipInfo) -> str:

@@ -42,6 +42,9 @@ EQUALIZER_KNOTS = 5
 """Places on the mel axis, an octave or so apart, at which an equalizer's gain is drawn."""
 
 PLAIN_CLIPS_AT_ONCE = 256
+FEATURES_VERSION = 1
+"""To be counted up when the same clips give other features, by other windows too: those that lie in caches are then
+made anew."""
 
 
 @dataclass(frozen=True)
@@ -245,7 +248,8 @@ def _plain_blocks(clips: Clips, samples: int, extract: FeatureExtractor) -> Iter
 
 def _fingerprint(clips: Clips, samples: int, extract: FeatureExtractor) -> str:
     """Name all that decides the features, but for the content of the packs."""
-    digest = hashlib.sha256(f"{samples} {extract.dtype} {extract.parameters.model_dump_json()}".encode())
+    chosen = f"{FEATURES_VERSION} {samples} {extract.dtype} {extract.parameters.model_dump_json()}"
+    digest = hashlib.sha256(chosen.encode())
     digest.update(np.stack([clips.pack, clips.offset, clips.length]).tobytes())
     return digest.hexdigest()
 

@@ -19,7 +19,6 @@ from workers.engine.files import write_atomically
 Int64Array = npt.NDArray[np.int64]
 Int16Array = npt.NDArray[np.int16]
 
-SPLITS = ("train", "validation", "test")
 NOISE_SHARES = {"train": (0, 8), "validation": (8, 9), "test": (9, 10)}
 """Tenths of every noise recording (begin, end) that belong to a split."""
 NOISE_SECONDS = 60

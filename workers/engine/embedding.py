@@ -29,6 +29,8 @@ NEIGHBOURS = 10
 PERPLEXITY = 30.0
 PRINCIPAL_COMPONENTS = 50
 FAR_DEVIATIONS = 6.0
+COPIES = 0.01
+"""As a share of the mean distance. What has its copies nearer says nothing of how far apart clips are."""
 DEVIATION_OF_NORMAL = 1.4826
 """Standard deviation of a normal distribution, in median absolute deviations."""
 
@@ -53,13 +55,15 @@ def embeddings(network: TrainedNetwork, clips: Clips) -> FloatArray:
 def surroundings(points: FloatArray) -> Surroundings:
     """Find the neighbours of points (points, width) by Euclidean distance.
 
-    A point is far where its mean distance to them exceeds the median of all by six robust standard deviations.
+    A point is far where its mean distance to them exceeds the median by six robust standard deviations, those of points
+    among their own copies left out.
     """
     search = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(points) - 1)).fit(points)
     distances, nearest = search.kneighbors()
     distance = distances.mean(axis=1)
-    median = np.median(distance)
-    spread = DEVIATION_OF_NORMAL * np.median(np.abs(distance - median))
+    apart = distance[distance >= COPIES * distance.mean()]
+    median = np.median(apart)
+    spread = DEVIATION_OF_NORMAL * np.median(np.abs(apart - median))
     return Surroundings(nearest, distance > median + FAR_DEVIATIONS * spread)
 
 

@@ -57,7 +57,7 @@ class FeatureExtractor:
         self.parameters = parameters
         self.dtype = np.dtype(dtype)
         self._length = parameters.window_samples
-        self._points = 1 << (self._length - 1).bit_length()
+        self._points = parameters.fft_points
         self._window = hann_window(self._length).astype(self.dtype)
         self._filters = mel_filters(self._points // 2 + 1, parameters).astype(self.dtype)
         count = parameters.dct_num_features

@@ -1,7 +1,7 @@
 """Training: many steps in one compiled dispatch, validated, checkpointed, and exactly resumable.
 
-A dispatch runs up to a fixed number of steps inside one compiled program; batches for the next ones are prepared in a
-thread meanwhile. Dispatches end at fixed steps (a pure function of the parameters), and only there is anything
+A dispatch runs up to a fixed number of steps inside one compiled program; batches for the next ones are prepared in
+threads meanwhile. Dispatches end at fixed steps (a pure function of the parameters), and only there is anything
 reported, saved or stopped: so a run that was interrupted and continued gives the same weights and the same curve, bit
 by bit, on the same machine.
 """

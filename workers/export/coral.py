@@ -5,6 +5,7 @@ coral.ai/docs/edgetpu/models-intro: all tensors in 8-bit integers, with sizes th
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -36,8 +37,14 @@ def compile_for_edge_tpu(model: Path) -> None:
     """Write `MODEL` beside `model`, a network in integers whose batch may be open.
 
     Raises:
-        EngineError: the compiler fails.
+        EngineError: the compiler is not installed, or fails.
     """
+    if shutil.which(COMPILER) is None:
+        raise EngineError(
+            "no-compiler",
+            f"Google's {COMPILER} is not installed where the worker runs.",
+            "Install it there, or choose another format.",
+        )
     with tempfile.TemporaryDirectory() as name:
         fixed = Path(name) / model.name
         fixed.write_bytes(for_one_clip(model.read_bytes()))

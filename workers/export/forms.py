@@ -101,7 +101,7 @@ class Format:
     """Names of the files that the archive may hold, where the client wants no others."""
 
 
-SAVED_MODEL = Form("SavedModel", savedmodel.write, savedmodel.load)
+SAVED_MODEL = Form("SavedModel", savedmodel.write, savedmodel.load, load_features=savedmodel.load_features)
 TFLITE = Form("TFLite", tflite.write, tflite.load, load_features=tflite.load_features)
 ONNX_CLIP = Form("ONNX, whole clips", onnx.write_clip, onnx.load_clip)
 ONNX_STREAM = Form("ONNX, frame by frame", onnx.write_stream, onnx.load_stream, load_features=onnx.load_features)

@@ -19,7 +19,7 @@ class FeatureGraph:
     def __init__(self, parameters: AudioPreprocessing, dtype: npt.DTypeLike) -> None:
         self.parameters = parameters
         self.length, self.stride = parameters.window_samples, parameters.stride_samples
-        self.points = 1 << (self.length - 1).bit_length()
+        self.points = parameters.fft_points
         self.dtype = tf.as_dtype(dtype)
         self._window = hann_window(self.length)
         self._filters = mel_filters(self.points // 2 + 1, parameters)

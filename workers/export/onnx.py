@@ -161,7 +161,7 @@ def _session(path: Path) -> Any:
 def _features(nodes: Nodes, parameters: AudioPreprocessing) -> str:
     """Compute the features of `audio`, as `workers.engine.features` defines them; a short clip begins with silence."""
     length, stride = parameters.window_samples, parameters.stride_samples
-    points = 1 << (length - 1).bit_length()
+    points = parameters.fft_points
     double = {"dtype": np.float64}
     samples = nodes.add("Gather", [nodes.add("Shape", ["audio"]), nodes.integer(1)], axis=0)
     missing = nodes.add("Max", [nodes.add("Sub", [nodes.integer(length), samples]), nodes.integer(0)])

@@ -3,7 +3,8 @@
 The proof is a chain: the trained network, then each form of an artifact in its order, each compared with the trained
 network. Features are compared with the client's definition in float64, on white noise at several levels: where a band
 is nearly empty, as beside a pure tone, a float32 spectrum has no digits left and the logarithm shows it; the definition
-itself cannot be met there (client-notes, precision), so speech and tones would measure the recording and not the form.
+itself, which the client computes in float32, is no better there, so speech and tones would measure the recording and
+not the form.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from workers.engine.evaluation import Report, judge
 from workers.engine.features import FeatureExtractor
 from workers.engine.inference import infer
 from workers.engine.weights import TrainedNetwork
+from workers.export.c.outside import TakesTooLong
 from workers.export.forms import EXACT, MOST_CLIPS, Bound, FloatArray, Form
 
 AT_ONCE = 50
@@ -45,7 +47,7 @@ class Evidence:
 
     @classmethod
     def gather(cls, trained: TrainedNetwork, test: Clips) -> Evidence:
-        """Take at most 500 test clips, evenly from the whole split."""
+        """Take at most `MOST_CLIPS` test clips, evenly from the whole split."""
         clips = test.select(_evenly(len(test), MOST_CLIPS))
         return cls(sample(clips, trained.clip_samples, MOST_CLIPS), clips.label, infer(trained, clips), len(test))
 
@@ -121,6 +123,13 @@ def prove(form: Form, folder: Path, trained: TrainedNetwork, evidence: Evidence)
     """Run the form's files in `folder` on the evidence."""
     if missing := form.why_not():
         return Skipped(form.title, missing)
+    try:
+        return _run(form, folder, trained, evidence)
+    except TakesTooLong as error:
+        return Skipped(form.title, str(error))
+
+
+def _run(form: Form, folder: Path, trained: TrainedNetwork, evidence: Evidence) -> Proof:
     run, here = form.load(folder), evidence.sample(form.most_clips)
     logits = np.concatenate([run(here.audio[first : first + AT_ONCE]) for first in range(0, len(here.audio), AT_ONCE)])
     far = None

@@ -63,7 +63,7 @@ def _work(trained: TrainedNetwork, proofs: tuple[Proof | Skipped, ...], precisio
     cost = trained.spec.cost(preprocessing.num_features, len(trained.labels), frames_per_second)
     return Work(
         macs=cost.macs_per_second / frames_per_second,
-        fft_points=1 << (preprocessing.window_samples - 1).bit_length(),
+        fft_points=preprocessing.fft_points,
         stride_seconds=1 / frames_per_second,
         precision=precision,
         counted=_counted(proofs, frames_per_second),

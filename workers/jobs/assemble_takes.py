@@ -20,10 +20,12 @@ from edgewise.spec.quality import FindingCode
 from workers.attempt import Attempt
 from workers.database import retrying
 from workers.engine.audio import PackWriter, Recording, UnusableAudio, decode
+from workers.engine.errors import EngineError
 from workers.engine.ingest import IngestedClip
 from workers.engine.quality.check import Finding as Noticed
 from workers.engine.quality.check import check
 from workers.jobs.noticed import replace_findings
+from workers.jobs.stored import stored
 from workers.jobs.summary import ClipFacts, summarize
 
 BLOCK_SAMPLES = 2**20
@@ -64,6 +66,7 @@ def assemble(attempt: Attempt, job: RawDataImport) -> None:
                     problems.append(_problem(take, error))
         _divide(raw_data, clips)
         every_clip = [*raw_data.clips.order_by("offset"), *clips]
+        _require_word(every_clip, problems)
         noticed = _check(attempt, every_clip, pack.path)
         name = f"raw/{pack.sha256}.pcm"
         storage.adopt_file(name, pack.path)
@@ -76,7 +79,7 @@ def assemble(attempt: Attempt, job: RawDataImport) -> None:
 def _copy_pack(raw_data: RawData, pack: PackWriter) -> None:
     if not raw_data.pack:
         return
-    path = storage.local_path(raw_data.pack, raw_data.pack_sha256)
+    path = stored(raw_data.pack, raw_data.pack_sha256, f"The audio of “{raw_data}”")
     samples = np.memmap(path, dtype="<i2", mode="r")
     for start in range(0, len(samples), BLOCK_SAMPLES):
         pack.append(samples[start : start + BLOCK_SAMPLES])
@@ -117,6 +120,15 @@ def _divide(raw_data: RawData, clips: list[Clip]) -> None:
         number = recorded.get(clip.label, 0)
         clip.split = HELD_OUT.get(number % 10, Split.TRAIN)
         recorded[clip.label] = number + 1
+
+
+def _require_word(clips: list[Clip], problems: list[FileProblem]) -> None:
+    if not any(clip.kind == ClipKind.WORD for clip in clips):
+        raise EngineError(
+            "no-words",
+            " ".join(["There are no recorded words in this data.", *(problem.reason for problem in problems[:1])]),
+            "Record at least one word, then press Done again.",
+        )
 
 
 def _check(attempt: Attempt, clips: list[Clip], pack: Path) -> list[Noticed]:

@@ -16,7 +16,8 @@ from workers.attempt import Attempt
 from workers.engine.data import TrainingData
 from workers.engine.errors import EngineError
 from workers.engine.weights import TrainedNetwork
-from workers.jobs.train import read_manifest, training_data
+from workers.jobs.manifest import read_manifest, training_data
+from workers.jobs.stored import stored
 
 LICENCES = {
     DataOrigin.SPEECH_COMMANDS: "Speech Commands (Pete Warden, Google), CC BY 4.0.",
@@ -97,13 +98,11 @@ def _licence(dataset: Dataset) -> str:
 
 def _trained(job: Artifact) -> TrainedNetwork:
     """Read the weights that were asked for, and no others."""
-    path = storage.local_path(job.run.weights_name, job.weights_sha256)
+    if job.run.weights_sha256 != job.weights_sha256:
+        raise _other_weights()
+    path = stored(job.run.weights_name, job.weights_sha256, f"The file with the weights of “{job.run}”")
     if hashlib.sha256(path.read_bytes()).hexdigest() != job.weights_sha256:
-        raise EngineError(
-            "weights-changed",
-            "The run has other weights now than when this artifact was asked for.",
-            "Go back to the Deploy page and download the model again.",
-        )
+        raise _other_weights()
     trained = TrainedNetwork.load(path)
     if list(trained.labels) != job.run.labels:
         raise EngineError(
@@ -113,6 +112,14 @@ def _trained(job: Artifact) -> TrainedNetwork:
             "Train the run again.",
         )
     return trained
+
+
+def _other_weights() -> EngineError:
+    return EngineError(
+        "weights-changed",
+        "The run has other weights now than when this artifact was asked for.",
+        "Go back to the Deploy page and download the model again.",
+    )
 
 
 def _data(trained_run: Run, folder: Path) -> TrainingData:

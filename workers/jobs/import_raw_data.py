@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import transaction
 
@@ -19,13 +15,14 @@ from edgewise.jobs import services
 from edgewise.spec.synthesis import SynthesisParameters
 from workers.attempt import Attempt
 from workers.database import retrying
-from workers.download import fetch
+from workers.download import fetch, folder_for
 from workers.engine.audio import PackWriter, Recording
 from workers.engine.ingest import Ingested, IngestedClip, add, ingest, published_split
 from workers.engine.quality.check import Finding as Noticed
 from workers.engine.quality.check import check
 from workers.jobs import assemble_takes
 from workers.jobs.noticed import ROWS_AT_ONCE, replace_findings
+from workers.jobs.stored import stored
 from workers.jobs.summary import ClipFacts, summarize
 
 MEGABYTE = 10**6
@@ -38,7 +35,7 @@ def run(attempt: Attempt) -> None:
     if job.source == Source.MICROPHONE:
         assemble_takes.assemble(attempt, job)
         return
-    with _work_folder(job) as folder:
+    with attempt.scratch_folder() as folder:
         found = _speak(attempt, job, folder) if job.source == Source.SYNTHESIS else _read(attempt, job, folder)
         noticed = _check(attempt, found)
         retrying(lambda: _claim_pack(job, found))
@@ -49,19 +46,7 @@ def run(attempt: Attempt) -> None:
     if job.source == Source.UPLOAD:
         default_storage.delete(job.location)
     elif job.source == Source.URL:
-        shutil.rmtree(_download_folder(job), ignore_errors=True)
-
-
-@contextmanager
-def _work_folder(job: RawDataImport) -> Iterator[Path]:
-    """Give an empty folder, named by the job: what an attempt leaves that is killed, the next one removes."""
-    folder: Path = settings.HOME / "tmp" / f"import-{job.pk}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder_for(job.location), ignore_errors=True)
 
 
 def _read(attempt: Attempt, job: RawDataImport, folder: Path) -> Ingested:
@@ -75,20 +60,14 @@ def _read(attempt: Attempt, job: RawDataImport, folder: Path) -> Ingested:
 
 def _source(attempt: Attempt, job: RawDataImport) -> Path:
     if job.source == Source.UPLOAD:
-        return storage.local_path(job.location)
+        return stored(job.location, "", "The uploaded archive")
     if job.source == Source.PATH:
         return Path(job.location)
 
     def report(done: int, total: int) -> None:
         attempt.progress(done // MEGABYTE, -(-total // MEGABYTE), "MB", "Downloading")
 
-    return fetch(job.location, _download_folder(job), report, attempt.stop_if_asked)
-
-
-def _download_folder(job: RawDataImport) -> Path:
-    """Where the file of this address waits for the next attempt, should this one be interrupted."""
-    folder: Path = settings.CACHE_FOLDER / "downloads"
-    return folder / hashlib.sha256(job.location.encode()).hexdigest()
+    return fetch(job.location, folder_for(job.location), report, attempt.stop_if_asked)
 
 
 def _speak(attempt: Attempt, job: RawDataImport, folder: Path) -> Ingested:

@@ -9,13 +9,13 @@ from django.db.models.functions import MD5
 
 from datasets_app.models import ClipKind
 from datasets_app.revisions import DataRevision
-from edgewise import storage
 from runs_app.models import ClipMap
 from workers.attempt import Attempt
 from workers.engine.data import Clips
 from workers.engine.errors import EngineError
 from workers.engine.weights import TrainedNetwork
-from workers.jobs.train import mapped, stored
+from workers.jobs.manifest import mapped
+from workers.jobs.stored import stored
 
 FEWEST_CLIPS = 20
 STAGES = 3
@@ -32,7 +32,8 @@ def run(attempt: Attempt) -> None:
         raise EngineError(
             "few-clips", f"A map needs at least {FEWEST_CLIPS} words, and there are {len(rows)}.", "Add more clips."
         )
-    network = TrainedNetwork.load(storage.local_path(job.run.weights_name, job.run.weights_sha256))
+    weights = stored(job.run.weights_name, job.run.weights_sha256, f"The file with the weights of “{job.run}”")
+    network = TrainedNetwork.load(weights)
     with attempt.scratch_folder() as folder:
         points = _points(attempt, network, _clips(job, rows, network, folder))
     attempt.succeed(

@@ -15,7 +15,7 @@ from workers.attempt import Attempt
 from workers.engine.batches import BatchSource, Examples, FloatArray
 from workers.engine.data import TrainingData, require_clips
 from workers.engine.pictures import feature_pictures
-from workers.jobs.train import Manifest, make_manifest, recording, training_data
+from workers.jobs.manifest import Manifest, make_manifest, recording, training_data
 
 LOUDEST = 32767
 

@@ -8,44 +8,32 @@ import os
 import shutil
 import time
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from django.conf import settings
-from django.core.files.storage import default_storage
 from django.db import transaction
 
-from datasets_app import recipe
-from datasets_app.models import AtRevision, Dataset
-from datasets_app.revisions import DataRevision
 from edgewise import storage
-from edgewise.events.publish import publish, publish_job
 from edgewise.jobs import services
 from edgewise.jobs.models import Level
-from edgewise.spec.dataset import SILENCE, SPLITS
-from runs_app.models import Detection, Evaluation, Metric, Prediction, Run, Series
-from workers.attempt import Attempt, Pace, Stopped
+from runs_app.models import Detection, Evaluation, Prediction, Run
+from workers.attempt import Attempt, Stopped
 from workers.database import retrying
-from workers.engine import checkpoints, events
-from workers.engine.audio import resampled_pack
-from workers.engine.data import Clips, TrainingData, cut_silence, generated_noise, join
-from workers.engine.errors import EngineError
+from workers.engine import checkpoints
+from workers.engine.data import TrainingData
 from workers.engine.evaluation import intervals, judge, probabilities
-from workers.engine.weights import BEST, TrainedNetwork
+from workers.engine.weights import TrainedNetwork
+from workers.jobs.manifest import Manifest, make_manifest, read_manifest, recording, training_data
+from workers.jobs.recorder import Recorder
+from workers.jobs.stored import stored
 
 if TYPE_CHECKING:
     from workers.engine.detection import Sweep
 
-WRITE_SECONDS = 0.5
 ROWS_AT_ONCE = 2000
-SAMPLE_BYTES = 2
 FEATURE_CACHE_SECONDS = 7 * 24 * 3600
-
-Manifest = dict[str, Any]
-Stretch = tuple[int, int, int]
-"""Offset and length in samples, and the rate."""
 
 
 def run(attempt: Attempt) -> None:
@@ -103,78 +91,6 @@ def _manifest(job: Run) -> Manifest:
     return manifest
 
 
-def read_manifest(job: Run) -> Manifest:
-    """Read the stored list of a run's clips.
-
-    Raises:
-        EngineError: it is missing or damaged.
-    """
-    content = stored(job.manifest_name, job.manifest_sha256, "The list of the run's clips").read_bytes()
-    if hashlib.sha256(content).hexdigest() != job.manifest_sha256:
-        raise EngineError(
-            "damaged-manifest",
-            "The list of the run's clips is not as it was written.",
-            "Restore the store from a backup, or start the run again as a new one.",
-        )
-    return dict(json.loads(content))
-
-
-def make_manifest(dataset: Dataset, at: AtRevision) -> Manifest:
-    """List a dataset's clips at the revisions of a run, a preview, or the dataset itself.
-
-    Rows are id, offset, length and sample rate of each clip, and label and split of each that is no noise.
-    """
-    raw_data, noise_data = dataset.raw_data, dataset.noise_data
-    data = DataRevision.of(dataset, at.revision)
-    members = [
-        [str(one.clip_id), one.offset, one.length, one.sample_rate, one.label, SPLITS.index(one.split)]
-        for one in recipe.members(data, dataset.recipe)
-    ]
-    recordings = recipe.noise(DataRevision.of_noise(dataset, at.noise_revision), dataset.recipe)
-    noise = [[str(clip.pk), clip.offset, clip.length, clip.sample_rate] for clip in recordings]
-    counts = dict(recipe.label_counts(data, dataset.recipe))
-    return {
-        "pack": raw_data.pack,
-        "sha256": raw_data.pack_sha256,
-        "clips": sorted(members),
-        "noise_pack": noise_data.pack,
-        "noise_sha256": noise_data.pack_sha256,
-        "noise": sorted(noise),
-        "silence": counts.get(SILENCE, {}),
-    }
-
-
-def training_data(dataset: Dataset, manifest: Manifest, folder: Path) -> TrainingData:
-    """Map the clips of a manifest into memory.
-
-    Args:
-        dataset: gives labels, rate and length of the clips.
-        manifest: lists the clips.
-        folder: takes the samples that are not in the pack: resampled clips, and noise where the data has none.
-
-    Raises:
-        EngineError: the samples are missing.
-    """
-    chosen = dataset.recipe
-    clips, noise = manifest["clips"], manifest["noise"]
-    pack = stored(manifest["pack"], manifest["sha256"], f"The audio of “{dataset.raw_data}”")
-    table = mapped(pack, _stretches(clips), [row[4] for row in clips], chosen.sample_rate, folder)
-    pack = stored(manifest["noise_pack"], manifest["noise_sha256"], f"The audio of “{dataset.noise_data}”")
-    noises = mapped(pack, _stretches(noise), [0] * len(noise), chosen.sample_rate, folder)
-    if not len(noises):
-        noises = generated_noise(folder, chosen.sample_rate)
-    splits = np.array([clip[5] for clip in clips])
-    found = {name: table.select(np.flatnonzero(splits == index)) for index, name in enumerate(SPLITS)}
-    if SILENCE in chosen.labels:
-        label = chosen.labels.index(SILENCE)
-        silence = cut_silence(noises, manifest["silence"], label, chosen.clip_samples, chosen.seed)
-        found = {name: join(found[name], silence[name]) for name in SPLITS}
-    return TrainingData(
-        tuple(chosen.labels), chosen.sample_rate, chosen.clip_samples, found["train"], found["validation"],
-        found["test"], noises,
-    )  # fmt: skip
-
-
 def feature_cache(job: Run) -> Path:
     """Return this machine's folder for features of the run's clips, and drop those that were not used for long.
 
@@ -191,30 +107,6 @@ def feature_cache(job: Run) -> Path:
     return folder
 
 
-def _stretches(rows: list[list[Any]]) -> list[Stretch]:
-    return [(row[1], row[2], row[3]) for row in rows]
-
-
-def mapped(pack: Path, stretches: list[Stretch], labels: list[int], sample_rate: int, folder: Path) -> Clips:
-    """Make a table of stretches (offset, length, rate) of a pack, resampled into `folder` where a rate differs."""
-    _require_samples(pack, stretches)
-    places = [(offset, length) for offset, length, _ in stretches]
-    if any(rate != sample_rate for _, _, rate in stretches):
-        pack, places = resampled_pack(pack, stretches, sample_rate, folder)
-    return Clips.of((pack,), [(0, *place, label) for place, label in zip(places, labels, strict=True)])
-
-
-def _require_samples(pack: Path, stretches: list[Stretch]) -> None:
-    needed = max((offset + length for offset, length, _ in stretches), default=0)
-    there = pack.stat().st_size // SAMPLE_BYTES
-    if there < needed:
-        raise EngineError(
-            "damaged-audio",
-            f"The audio of the raw data is damaged: {there:,} of {needed:,} samples are in {pack.name}.",
-            "Restore the store from a backup, or import the raw data again.",
-        )
-
-
 def _initial(job: Run) -> TrainedNetwork | None:
     earlier = job.initial_weights
     if earlier is None:
@@ -222,153 +114,6 @@ def _initial(job: Run) -> TrainedNetwork | None:
     return TrainedNetwork.load(
         stored(earlier.weights_name, earlier.weights_sha256, f"The file with the weights of “{earlier}”")
     )
-
-
-def stored(name: str, sha256: str, what: str) -> Path:
-    """Return a local copy of a stored file.
-
-    Raises:
-        EngineError: it is missing; `what` says in words what it is.
-    """
-    try:
-        return storage.local_path(name, sha256)
-    except FileNotFoundError as error:
-        raise EngineError(
-            "file-missing",
-            f"{what} is not in the store any more ({name}).",
-            "Restore the store from a backup.",
-        ) from error
-
-
-# --- what the engine reports ------------------------------------------------------------------------------------------
-
-
-class Recorder:
-    """Write what the engine reports to PostgreSQL, in batches, and tell everyone who watches.
-
-    Every batch is one transaction that carries the attempt, and everything up to a checkpoint is written before the
-    checkpoint is: so after a crash the curve has neither a gap nor a step twice.
-    """
-
-    def __init__(self, attempt: Attempt, folder: Path) -> None:
-        self._attempt = attempt
-        self._run: Run = attempt.job  # type: ignore[assignment]
-        self._folder = folder
-        self._points: list[Metric] = []
-        self._changes: dict[str, Any] = {}
-        self._written = time.monotonic()
-        self._began = time.monotonic()
-        self._seconds_before = self._run.training_seconds
-        self._resumed_from = 0
-        self._pace = Pace()
-
-    def __call__(self, event: events.Event) -> None:
-        """Take one event of the engine."""
-        match event:
-            case events.Compiling():
-                done = self._run.progress_done
-                self._attempt.progress(done, self._run.settings.steps, "steps", "Compiling", at_once=True)
-            case events.Resumed(step):
-                self._resumed_from = step
-                self._rewind(step, f"Going on from the checkpoint at step {step:,}.")
-            case events.Note(text):
-                self._attempt.log(text)
-            case events.TrainingProgress():
-                self._train(event)
-            case events.Validated():
-                self._validate(event)
-            case events.Saving():
-                self.flush()
-            case events.CheckpointSaved(step):
-                storage.share_folder(f"{self._run.folder}/checkpoint", self._folder)
-                self._forgive_crashes(step)
-
-    def begin_anew(self) -> None:
-        """Forget what an earlier attempt has written that left no checkpoint."""
-        self._rewind(-1, "Beginning anew: there was no checkpoint yet.")
-
-    def flush(self) -> None:
-        """Write what has been gathered."""
-        if not self._points:
-            return
-        self._changes |= {
-            "progress_done": self._points[-1].step, "message": "", "rate": self._pace(self._points[-1].step),
-            "training_seconds": self._seconds_before + time.monotonic() - self._began,
-        }  # fmt: skip
-        retrying(self._write)
-        points = [_point(metric) for metric in self._points]
-        publish(f"job:{self._run.pk}", "metrics", points, max(metric.pk for metric in self._points))
-        for name, value in self._changes.items():
-            setattr(self._run, name, value)
-        publish_job(self._run)
-        self._points, self._changes, self._written = [], {}, time.monotonic()
-
-    def _write(self) -> None:
-        with transaction.atomic():
-            services.write_fenced(self._run, **self._changes)
-            Metric.objects.bulk_create(
-                self._points, update_conflicts=True, unique_fields=["run", "series", "step"],
-                update_fields=["loss", "accuracy", "learning_rate", "steps_per_second"],
-            )  # fmt: skip
-
-    def _train(self, event: events.TrainingProgress) -> None:
-        self._points.append(Metric(run=self._run, series=Series.TRAINING, **asdict(event)))
-        if time.monotonic() - self._written >= WRITE_SECONDS:
-            self.flush()
-
-    def _validate(self, event: events.Validated) -> None:
-        point = Metric(
-            run=self._run, series=Series.VALIDATION, step=event.step, loss=event.loss, accuracy=event.accuracy
-        )
-        self._points.append(point)
-        if event.best:
-            self._changes |= {"best_step": event.step, "best_accuracy": event.accuracy}
-            self._keep_weights()
-        else:
-            self.flush()
-        mark = ", the best so far" if event.best else ""
-        self._attempt.log(
-            f"Step {event.step:,}: validation accuracy {event.accuracy:.2%}, loss {event.loss:.4f}{mark}."
-        )
-
-    def _keep_weights(self) -> None:
-        """Store the best weights at once: whatever becomes of this run, they can be deployed.
-
-        They are stored under their hash, and the row names the new ones before the old ones go: so wherever this is cut
-        off, the row names weights that are there.
-        """
-        weights = (self._folder / BEST).read_bytes()
-        before = self._run.weights_name if self._run.weights_sha256 else ""
-        self._run.weights_sha256 = hashlib.sha256(weights).hexdigest()
-        storage.put_bytes(self._run.weights_name, weights)
-        self._changes["weights_sha256"] = self._run.weights_sha256
-        self.flush()
-        if before and before != self._run.weights_name:
-            default_storage.delete(before)
-
-    def _forgive_crashes(self, step: int) -> None:
-        if self._run.crashes and step > self._resumed_from:
-            retrying(lambda: services.write_fenced(self._run, crashes=0))
-            self._run.crashes = 0
-
-    def _rewind(self, step: int, why: str) -> None:
-        retrying(partial(self._forget_after, step))
-        publish(f"job:{self._run.pk}", "rewind", {"step": step})
-        self._attempt.log(why, Level.WARNING)
-
-    def _forget_after(self, step: int) -> None:
-        done = max(step, 0)
-        with transaction.atomic():
-            services.write_fenced(self._run, progress_done=done)
-            Metric.objects.filter(run=self._run, step__gt=step).delete()
-        self._run.progress_done = done
-
-
-def _point(metric: Metric) -> dict[str, Any]:
-    return {
-        "series": str(metric.series), "step": metric.step, "loss": metric.loss, "accuracy": metric.accuracy,
-        "learning_rate": metric.learning_rate, "steps_per_second": metric.steps_per_second,
-    }  # fmt: skip
 
 
 # --- the end ----------------------------------------------------------------------------------------------------------
@@ -465,20 +210,3 @@ def _predictions(job: Run, manifest: Manifest, data: TrainingData, logits: Any) 
                 )
             )
     return rows
-
-
-def recording(manifest: Manifest, data: TrainingData, clips: Clips, row: int) -> tuple[str | None, int, int]:
-    """Return the recording, and the stretch of it (at its own rate), that a row of one of the splits is.
-
-    There is no recording behind generated noise.
-    """
-    origin = int(clips.origin[row])
-    if data.labels[clips.label[row]] != SILENCE:
-        clip = manifest["clips"][origin]
-        return clip[0], 0, clip[2]
-    if not manifest["noise"]:
-        return None, 0, 0
-    noise = manifest["noise"][origin]
-    scale = noise[3] / data.sample_rate
-    offset = int((clips.offset[row] - data.noise.offset[origin]) * scale)
-    return noise[0], offset, int(clips.length[row] * scale)

@@ -119,6 +119,11 @@ class AudioPreprocessing(BaseModel):
         return round(self.sample_rate * self.window_size_ms / 1000)
 
     @property
+    def fft_points(self) -> int:
+        """Points of the Fourier transform of a window: the next power of two."""
+        return 1 << (self.window_samples - 1).bit_length()
+
+    @property
     def stride_samples(self) -> int:
         """Samples between the starts of two windows."""
         return round(self.sample_rate * self.window_stride_ms / 1000)

@@ -32,7 +32,7 @@ def store(tmp_path: Path, settings: Settings) -> Path:
     """Keep files in folders of the test."""
     location = {"OPTIONS": {"location": str(tmp_path / "store")}}
     settings.STORAGES = {**settings.STORAGES, "default": settings.STORAGES["default"] | location}
-    settings.HOME, settings.CACHE_FOLDER = tmp_path / "home", tmp_path / "cache"
+    settings.FILE_UPLOAD_TEMP_DIR, settings.CACHE_FOLDER = tmp_path / "tmp", tmp_path / "cache"
     return tmp_path / "store"
 
 

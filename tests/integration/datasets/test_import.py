@@ -55,7 +55,7 @@ def test_an_archive_becomes_rows_and_a_pack(words: RawData, store: Path) -> None
 
 def test_the_upload_is_removed_when_it_is_read(words: RawData, store: Path, tmp_path: Path) -> None:
     assert [path for path in (store / "uploads").rglob("*") if path.is_file()] == []
-    assert list((tmp_path / "home" / "tmp").iterdir()) == []
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_progress_tells_files(words: RawData) -> None:
@@ -115,7 +115,7 @@ def test_an_import_that_is_stopped_leaves_nothing(upload: Upload, archive: Path,
         import_raw_data.run(Attempt(claimed, stop))
     assert not Clip.objects.exists()
     assert not (store / "raw").exists()
-    assert list((tmp_path / "home" / "tmp").iterdir()) == []
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_a_second_attempt_leaves_no_doubles(

@@ -107,6 +107,15 @@ def test_takes_become_clips_with_the_same_id_and_sound(recording: RawData, say: 
     assert list(store.glob("takes/*/*.wav")) == []
 
 
+def test_where_no_word_can_be_read_takes_are_kept_and_the_reason_is_told(
+    recording: RawData, say: Say, work: Work
+) -> None:
+    hum = say(kind=ClipKind.NOISE, seconds=2)
+    default_storage.delete(say().file_name)
+    assert "no recorded words" in finished(recording, work).import_job.failure_reason
+    assert Take.objects.filter(pk=hum.pk).exists()
+
+
 def test_more_takes_leave_the_clips_that_are_there_as_they_were(
     recording: RawData, say: Say, work: Work, store: Path
 ) -> None:

@@ -26,7 +26,7 @@ from runs_app.services import prefill_run
 from tests.networks import CLIP_SAMPLES, LABELS, random_clips, random_network
 from workers.attempt import Attempt
 from workers.jobs import build_artifact
-from workers.jobs.train import make_manifest
+from workers.jobs.manifest import make_manifest
 
 SPLITS = (Split.TRAIN, Split.VALIDATION, Split.TEST)
 WORDS = ("up", "down", "left", "right")

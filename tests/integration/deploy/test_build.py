@@ -9,6 +9,7 @@ import zipfile
 from dataclasses import replace
 
 import pytest
+from django.core.files.storage import default_storage
 
 from datasets_app.models import Origin, RawData
 from deploy_app import services
@@ -115,6 +116,21 @@ def test_weights_that_were_replaced_meanwhile_are_not_taken(run: Run, alice: Use
     artifact = services.request_artifact(run=run, user=alice, format="tflite")
     storage.put_bytes(run.weights_name, random_network("kws-small", seed=1).to_bytes())
     with pytest.raises(EngineError, match="other weights now"):
+        build(artifact)
+
+
+def test_weights_that_the_run_has_replaced_meanwhile_are_not_looked_for(run: Run, alice: User, build: Build) -> None:
+    artifact = services.request_artifact(run=run, user=alice, format="tflite")
+    default_storage.delete(run.weights_name)
+    Run.objects.filter(pk=run.pk).update(weights_sha256="0" * 64)
+    with pytest.raises(EngineError, match="other weights now"):
+        build(artifact)
+
+
+def test_weights_that_are_lost_are_named(run: Run, alice: User, build: Build) -> None:
+    artifact = services.request_artifact(run=run, user=alice, format="tflite")
+    default_storage.delete(run.weights_name)
+    with pytest.raises(EngineError, match="not in the store any more"):
         build(artifact)
 
 

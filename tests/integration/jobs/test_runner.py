@@ -21,6 +21,7 @@ from edgewise.accounts.services import give_personal_workspace
 from edgewise.jobs import services
 from edgewise.jobs.models import LogLine, Outbox, State
 from workers import runner
+from workers.attempt import scratch_path
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(60)]
 
@@ -57,8 +58,9 @@ def child(monkeypatch: pytest.MonkeyPatch) -> Child:
     def play(code: str) -> None:
         def spawn(job: Any) -> subprocess.Popen[bytes]:
             return subprocess.Popen(
-                [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-            )
+                [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )  # fmt: skip
 
         monkeypatch.setattr(runner, "_spawn", spawn)
 
@@ -134,11 +136,21 @@ def test_a_child_that_fails_leaves_its_last_words(job: RawDataImport, child: Chi
     assert "what a pity" in LogLine.objects.filter(job_id=job.pk).order_by("id")[0].text
 
 
-def test_what_a_child_has_started_does_not_hold_the_worker(job: RawDataImport, child: Child) -> None:
-    child(f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(8)']); {DIE}")
-    begin = time.monotonic()
+def test_what_a_child_has_started_ends_with_it(job: RawDataImport, child: Child, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "alive")
+    alive = os.open(tmp_path / "alive", os.O_RDONLY | os.O_NONBLOCK)
+    child(f"import subprocess; subprocess.Popen(['sleep', '99'], stdout=open({str(tmp_path / 'alive')!r}, 'w')); {DIE}")
     assert do(job).state == State.INTERRUPTED
-    assert time.monotonic() - begin < 6
+    os.set_blocking(alive, True)
+    assert os.read(alive, 1) == b"", "the pipe ends with the last process that holds it"
+    os.close(alive)
+
+
+def test_what_a_child_leaves_that_is_killed_is_removed(job: RawDataImport, child: Child) -> None:
+    left = scratch_path(job) / "tmp" / "image.elf"
+    child(f"import os; os.makedirs({str(left.parent)!r}); open({str(left)!r}, 'x'); {DIE}")
+    assert do(job).state == State.INTERRUPTED
+    assert not scratch_path(job).exists()
 
 
 @pytest.mark.parametrize("code", [WAIT, DEAF])
@@ -198,5 +210,4 @@ def test_a_child_ends_with_its_worker(job: RawDataImport, monkeypatch: pytest.Mo
     assert child.stdin is not None
     # The kernel closes it when the worker dies, however that happens.
     child.stdin.close()
-    assert child.wait(20) == 1
-    assert child.returncode != -signal.SIGKILL
+    assert child.wait(20) == -signal.SIGKILL

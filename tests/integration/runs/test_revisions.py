@@ -21,7 +21,7 @@ from runs_app.models import Project, Run
 from tests.integration.runs.conftest import HEARD, dataset_of
 from tests.unit.engine.tones import run_parameters
 from workers.engine.batches import BatchSource
-from workers.jobs import train
+from workers.jobs import manifest, train
 
 pytestmark = pytest.mark.django_db
 STEPS = 5
@@ -60,7 +60,7 @@ def batches_of(run: Run, folder: Path) -> list[Any]:
     """The first batches, as the run's next attempt would train on them."""
     claimed = jobs.claim(Run, run.pk, "worker")
     assert claimed is not None
-    data = train.training_data(run.dataset, train._manifest(claimed), folder)
+    data = manifest.training_data(run.dataset, train._manifest(claimed), folder)
     source = BatchSource(data, run.settings)
     jobs.interrupt(claimed, "The worker was stopped.")
     return [array for step in range(STEPS) for array in source.batch(step)]

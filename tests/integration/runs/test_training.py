@@ -31,7 +31,7 @@ from tests.integration.runs.conftest import HEARD, NOISE_SECONDS, dataset_of
 from tests.unit.engine.tones import RATE, SAMPLES, run_parameters
 from workers.attempt import Attempt, Stopped
 from workers.engine.errors import EngineError
-from workers.jobs import train
+from workers.jobs import manifest, recorder, train
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300), pytest.mark.usefixtures("store")]
 
@@ -46,7 +46,7 @@ class Killed(BaseException):
 def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     """Live events of the training itself."""
     events: list[tuple[str, Any]] = []
-    monkeypatch.setattr(train, "publish", lambda channel, event, data, event_id=None: events.append((event, data)))
+    monkeypatch.setattr(recorder, "publish", lambda channel, event, data, event_id=None: events.append((event, data)))
     return events
 
 
@@ -310,7 +310,7 @@ def test_features_are_kept_for_the_next_run_and_dropped_when_nobody_comes(
 # --- what it trains on ------------------------------------------------------------------------------------------------
 
 
-def manifest_of(run: Run) -> train.Manifest:
+def manifest_of(run: Run) -> manifest.Manifest:
     return train._manifest(Trial(run).job)  # type: ignore[arg-type]
 
 
@@ -321,7 +321,7 @@ def test_the_clips_of_a_run_are_listed_once(optimize: Callable[..., Run], tones:
     run.refresh_from_db()
     stored = storage.local_path(run.manifest_name).read_bytes()
     assert hashlib.sha256(stored).hexdigest() == run.manifest_sha256
-    assert train.read_manifest(run) == first == json.loads(stored)
+    assert manifest.read_manifest(run) == first == json.loads(stored)
 
 
 def test_a_list_of_clips_that_was_changed_is_refused(optimize: Callable[..., Run]) -> None:
@@ -330,7 +330,7 @@ def test_a_list_of_clips_that_was_changed_is_refused(optimize: Callable[..., Run
     run.refresh_from_db()
     storage.put_bytes(run.manifest_name, b"{}")
     with pytest.raises(EngineError, match="not as it was written"):
-        train.read_manifest(run)
+        manifest.read_manifest(run)
 
 
 def test_noise_comes_from_other_raw_data(tones: RawData, tmp_path: Path) -> None:
@@ -351,13 +351,13 @@ def test_noise_comes_from_other_raw_data(tones: RawData, tmp_path: Path) -> None
         length=2 * NOISE_SECONDS * RATE, sample_rate=2 * RATE, peak_dbfs=-30, rms_dbfs=-30,
     )  # fmt: skip
     own, foreign = dataset_of(tones), dataset_of(tones, noise=str(street.pk))
-    data = train.training_data(foreign, train.make_manifest(foreign, foreign), tmp_path)
+    data = manifest.training_data(foreign, manifest.make_manifest(foreign, foreign), tmp_path)
     assert data.noise.length.tolist() == [NOISE_SECONDS * RATE]
     assert data.noise.samples(0)[RATE:-RATE] == pytest.approx(1000, abs=2)
     silence = np.flatnonzero(data.train.label == data.labels.index("<silence>"))
     assert len(silence) == dict(foreign.counts)["<silence>"]["train"]
     assert all(np.median(data.train.samples(row)) == 1000 for row in silence)
-    words = train.training_data(own, train.make_manifest(own, own), tmp_path)
+    words = manifest.training_data(own, manifest.make_manifest(own, own), tmp_path)
     assert np.array_equal(data.train.samples(0), words.train.samples(0))
 
 

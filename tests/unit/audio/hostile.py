@@ -284,6 +284,9 @@ RECORDINGS: dict[str, tuple[bytes, str]] = {
     "a wav of 65,535 channels": (many_channels(), "no-samples"),
     "a wav at 1 Hz": (plain_wav(noise(100), rate=1), "sample-rate"),
     "a wav at 2 GHz": (plain_wav(noise(100), rate=2_000_000_000), "sample-rate"),
+    "a wav whose samples take no bytes": (plain_wav(noise(800), width=0), ""),
+    "a wav whose samples take one byte of sixteen bits": (plain_wav(noise(800), width=1), ""),
+    "a wav whose samples take twice their bytes": (plain_wav(noise(800), width=4), ""),
     "samples that are no numbers": (floats(0.1, float("nan")), "not-finite"),
     "infinite samples": (floats(0.1, float("inf")), "not-finite"),
     "ten hours in a small flac": (TEN_HOURS, "too-long"),
@@ -294,6 +297,9 @@ RECORDINGS: dict[str, tuple[bytes, str]] = {
     "an empty RIFF": (b"RIFF\x04\0\0\0WAVE", "damaged"),
     "a chunk of wav that points past the end": (b"RIFF\xff\xff\xff\xffWAVEfmt \xff\xff\xff\xff" + bytes(99), "damaged"),
     "a film's container with nothing in it": (b"\0\0\0\x18ftypmp42" + bytes(200), "damaged"),
+    "a telephone recording of a coding that nobody knows": (
+        PHONE.replace(b"mp4a", b"zzzz").replace(b"esds", b"free"), "damaged"
+    ),
     "a telephone recording cut off": (PHONE[: len(PHONE) // 2], "damaged"),
     "a telephone recording with noise in its tables": (
         PHONE[:-400] + noise(200).tobytes(), "no-samples"
@@ -419,5 +425,6 @@ BOMBS: dict[str, Hostile] = {
     "a list of a million names": Hostile(
         tars(entry("testing_list.txt", b"".join(b"%d\n" % n for n in range(1_000_000)))), "list-too-large"
     ),
+    "a zip header that claims ten bytes of 400 MiB": Hostile(lying(24, "<I", 10, bytes(400 * MIB)), "unreadable"),
     "a million entries in a zip": Hostile(million_entries, "damaged-archive", True),
 }

@@ -45,11 +45,11 @@ def by_ffmpeg(samples: npt.NDArray[np.int16], rate: int = 16000, form: str = "mp
     return file.getvalue()
 
 
-def plain_wav(samples: npt.NDArray[np.int16], rate: int = 16000, claimed: int | None = None) -> bytes:
-    """Write a wav by hand; its header may claim another number of bytes than there are."""
+def plain_wav(samples: npt.NDArray[np.int16], rate: int = 16000, claimed: int | None = None, width: int = 2) -> bytes:
+    """Write a wav by hand; its header may claim other numbers of bytes, in all and of a sample, than there are."""
     data = samples.astype("<i2").tobytes()
     size = len(data) if claimed is None else claimed
-    head = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 36, b"WAVE", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
+    head = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 36, b"WAVE", b"fmt ", 16, 1, 1, rate, 2 * rate, width, 16)
     return head + struct.pack("<4sI", b"data", size) + data
 
 

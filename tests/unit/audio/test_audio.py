@@ -35,6 +35,11 @@ def test_the_fast_way_and_the_library_agree() -> None:
     assert np.array_equal(decode(encoded(samples, form="WAVEX")).samples, decode(plain_wav(samples)).samples)
 
 
+@pytest.mark.parametrize("width", [0, 1, 4])
+def test_a_wav_that_claims_a_wrong_width_of_its_samples_is_read_to_its_end(width: int) -> None:
+    assert np.array_equal(decode(plain_wav(noise(100), width=width)).samples, noise(100))
+
+
 def test_chunks_before_the_samples_are_passed_over() -> None:
     plain = plain_wav(noise())
     with_list = plain[:36] + b"LIST" + (5).to_bytes(4, "little") + b"INFOx\0" + plain[36:]

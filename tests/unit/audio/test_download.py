@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from workers.download import BLOCK, fetch
+from workers.download import BLOCK, fetch, folder_for, forget_old
 from workers.engine.errors import EngineError
 
 CONTENT = bytes(range(256)) * (5 * BLOCK // 512)
@@ -63,7 +64,7 @@ def download(server: Any, folder: Path) -> Path:
 def test_a_file_arrives_whole(server: Any, tmp_path: Path) -> None:
     reported: list[tuple[int, int]] = []
     path = fetch(server.address, tmp_path, lambda done, total: reported.append((done, total)), lambda: None)
-    assert path.name == "words.tar.gz"
+    assert path.name == "archive.tar.gz"
     assert path.read_bytes() == CONTENT
     assert reported[-1] == (len(CONTENT), len(CONTENT))
 
@@ -130,3 +131,29 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
         fetch("http://127.0.0.1:9/words.tar.gz", tmp_path, lambda done, total: None, lambda: None)
     assert caught.value.code == "download"
     assert "press Resume" in caught.value.remedy
+
+
+@pytest.mark.parametrize("path", ["/wörter/früh.tar.gz", "/a b.tar.gz?von=köln", "/..", "/.part", "/.version", "/"])
+def test_any_name_is_fetched(server: Any, tmp_path: Path, path: str) -> None:
+    server.address = server.address.partition("/data")[0] + path
+    folder = tmp_path / "here"
+    found = download(server, folder)
+    assert found.parent == folder
+    assert found.read_bytes() == CONTENT
+
+
+def test_a_name_that_no_host_can_have(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="download"):
+        fetch(f"http://{'ü' * 70}.example/words.tar.gz", tmp_path, lambda done, total: None, lambda: None)
+
+
+def test_what_nobody_goes_on_with_is_forgotten(tmp_path: Path, settings: Any) -> None:
+    settings.CACHE_FOLDER = tmp_path
+    old, new = (folder_for(f"http://{name}.example/") for name in ("old", "new"))
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+        (folder / ".part").write_bytes(b"half")
+    for path in (old, old / ".part"):
+        os.utime(path, (0, 0))
+    forget_old()
+    assert (old.exists(), new.exists()) == (False, True)

@@ -216,8 +216,15 @@ def test_the_same_network_gives_the_same_sources(tmp_path: Path, small: Network)
         assert all(path.read_bytes() == (second / path.name).read_bytes() for path in first.iterdir())
 
 
-def test_labels_may_hold_any_character(tmp_path: Path, small: Network) -> None:
-    labels = ("<silence>", "<unknown>", 'say "yes"', "früh\\", "what??/")
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ("<silence>", "<unknown>", 'say "yes"', "früh\\", "what??/"),
+        ("<silence>", "<unknown>", *(f"turn the living-room light {how}" for how in ("on", "off", "half-way down"))),
+    ],
+    ids=["characters", "long"],
+)
+def test_labels_may_hold_any_character(tmp_path: Path, small: Network, labels: tuple[str, ...]) -> None:
     compiled(replace(small, labels=labels), tmp_path)
     library = ctypes.CDLL(str(tmp_path / "float32.so"))
     found = (ctypes.c_char_p * len(labels)).in_dll(library, "edgewise_labels")

@@ -50,6 +50,8 @@ def recording(folder: Path) -> tuple[Path, np.ndarray]:
     with wave.open(str(folder / "recording.wav"), "wb") as file:
         file.setparams((1, 2, 16000, len(samples), "NONE", ""))
         file.writeframes(samples.tobytes())
+    with (folder / "recording.wav").open("ab") as raw:
+        raw.write(b"LIST" + (20_000).to_bytes(4, "little") + bytes(20_000))
     return folder / "recording.wav", samples
 
 
@@ -96,6 +98,39 @@ def test_the_python_runner_takes_streams_in_pieces(unpacked: Path) -> None:
     for piece in np.split(audio, [700, 701, 1500, 6000], axis=1):
         logits = runner.run(piece)
     assert np.allclose(logits, whole, atol=1e-5)
+
+
+def test_the_python_runner_refuses_a_recording_of_another_rate(tmp_path: Path, unpacked: Path) -> None:
+    path, _ = recording(tmp_path)
+    command = [sys.executable, unpacked / package.RUNNER, path]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() in LABELS
+    path.write_bytes(path.read_bytes().replace((16000).to_bytes(4, "little"), (8000).to_bytes(4, "little"), 1))
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "16,000 samples a second" in refused.stderr
+
+
+@pytest.mark.parametrize(("strays", "verdict"), [(1, "ok"), (2, "DIFFERS")])
+def test_integers_may_take_one_clip_for_something_else(in_integers: Path, strays: int, verdict: str) -> None:
+    golden = dict(np.load(in_integers / "golden.npz"))
+    run = library("int8").load(in_integers)
+    golden["logits"] = run(golden["audio"])
+    golden["logits"][:strays] *= -1
+    np.savez(in_integers / "golden.npz", **golden)
+    done = subprocess.run([sys.executable, in_integers / "try_it.py"], capture_output=True, text=True, check=False)
+    assert f"{verdict:8}C library" in done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def in_integers(trained: TrainedNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("integers")
+    library("int8").write(folder, trained)
+    package.write_runner(folder, trained)
+    audio = random_audio(10, CLIP_SAMPLES)
+    np.savez(folder / "golden.npz", audio=audio, truth=np.zeros(10, np.int64))
+    (folder / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS))
+    shutil.copyfile(package.FILES / "try_it.py", folder / "try_it.py")
+    return folder
 
 
 def test_the_artifact_checks_itself(tmp_path: Path) -> None:

@@ -51,6 +51,12 @@ def test_its_tensors_are_integers_with_one_scale_as_the_board_wants_them(
         assert len(details["quantization_parameters"]["scales"]) == 1
 
 
+def test_a_compiler_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EngineError, match="not installed"):
+        coral.compile_for_edge_tpu(tmp_path / tflite.MODEL)
+
+
 def test_what_the_compiler_says_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, FAILS, monkeypatch)
     with pytest.raises(EngineError, match="Internal compiler error"):

@@ -18,7 +18,7 @@ from workers.engine.errors import EngineError
 from workers.engine.weights import TrainedNetwork
 from workers.export import forms
 from workers.export.build import Refused, build
-from workers.export.c import wasm
+from workers.export.c import outside, wasm
 from workers.export.c.emulator import why_not as why_not_emulated
 from workers.export.c.host import why_not as why_not_here
 from workers.export.forms import FORMATS, QUANTISED, TFLITE, Form, Format, Wishes
@@ -62,7 +62,7 @@ def test_the_chain_begins_with_the_trained_network(trained: TrainedNetwork, evid
     assert proof.report.accuracy.value == np.mean(evidence.logits.argmax(axis=1) == evidence.truth)
 
 
-@pytest.mark.parametrize("form", [TFLITE, forms.PYTHON_RUNNER], ids=lambda form: form.title)
+@pytest.mark.parametrize("form", [forms.SAVED_MODEL, TFLITE, forms.PYTHON_RUNNER], ids=lambda form: form.title)
 def test_a_sound_form_is_judged_by_scores_and_features(
     tmp_path: Path, trained: TrainedNetwork, evidence: Evidence, form: Form
 ) -> None:
@@ -113,6 +113,20 @@ def test_what_cannot_be_run_here_is_skipped_and_says_why(trained: TrainedNetwork
     report = proof_report(trained, evidence, (start(trained, evidence), skipped), ORIGIN, "float32")
     assert (report.stages[1].status, report.stages[1].reason) == ("skipped", "it rains")
     assert report.holds
+
+
+def test_what_takes_too_long_is_skipped_and_says_why(
+    tmp_path: Path, trained: TrainedNetwork, evidence: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outside, "MOST_SECONDS", 0.1)
+    slow = giving(evidence.logits, load=lambda folder: outside.run_program(["sleep", "60"], folder))
+    assert prove(slow, tmp_path, trained, evidence) == Skipped("TFLite", "sleep takes longer than 0.1 s for it")
+
+
+@pytest.mark.parametrize("command", ["false", "no-such-program"])
+def test_an_emulator_that_fails_is_named(tmp_path: Path, command: str) -> None:
+    with pytest.raises(EngineError, match=command):
+        outside.run_program([command], tmp_path)
 
 
 def test_a_refused_artifact_keeps_the_table_of_all_its_stages(

@@ -51,7 +51,7 @@ def check(
 ) -> list[Finding]:
     """Find faults in the words; noise is passed over.
 
-    Time and memory grow in proportion to the clips: under a kilobyte for each.
+    Memory grows in proportion to the clips, under a kilobyte for each; time to the clips and the number of labels.
 
     Args:
         clips: with their splits.

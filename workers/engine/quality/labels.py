@@ -56,7 +56,7 @@ def suspected_labels(words: Float16Array, labels: Sequence[str], stop: Callable[
     if len(names := names[counts >= FEWEST_CLIPS]) < 2:
         return []
     given = np.unique(given[judged], return_inverse=True)[1]
-    best, doubt = _doubts(_unheard(_Kernel(words, judged), given, stop), given)
+    best, doubt = _doubts(_Kernel(words, judged), given, stop)
     order = np.argsort(-doubt, kind="stable")
     return [
         Suspicion(int(judged[row]), str(names[best[row]]), float(doubt[row])) for row in order if doubt[row] >= DOUBT
@@ -91,35 +91,41 @@ class _Kernel:
         return np.asarray(np.exp(-squares / (KERNEL_WIDTH * WORD_SIZE)), np.float32)
 
 
-def _unheard(kernel: _Kernel, given: npt.NDArray[np.intp], stop: Callable[[], None]) -> FloatArray:
-    """Return how probable each label is (clips, labels), as if the model had not heard the clip."""
-    truth = np.eye(given.max() + 1, dtype=np.float32)[given]
-    usual = truth.mean(axis=0)
+def _doubts(
+    kernel: _Kernel, given: npt.NDArray[np.intp], stop: Callable[[], None]
+) -> tuple[npt.NDArray[np.intp], FloatArray]:
+    """Return the best other label of each clip, and how much it is to be preferred to the given one.
+
+    Judged by how probable each label is, as if the model had not heard the clip. That is a matrix of clips and labels,
+    of which only a block is kept at a time.
+    """
+    clips = np.bincount(given)
+    usual = (clips / len(given)).astype(np.float32)
     products = RIDGE * np.eye(kernel.size, dtype=np.float32)
-    targets = np.zeros((kernel.size, truth.shape[1]), np.float32)
+    targets = np.zeros((kernel.size, len(clips)), np.float32)
     for rows, features in kernel.blocks():
         stop()
         products += features.T @ features
-        targets += features.T @ (truth[rows] - usual)
+        targets += features.T @ _centred(given[rows], usual)
     factor = cho_factor(products)
     weights = cho_solve(factor, targets)
-    found = np.empty_like(truth)
+    best, other, own = np.empty_like(given), np.empty(len(given), np.float32), np.empty(len(given), np.float32)
     for rows, features in kernel.blocks():
         stop()
         leverage = (features.T * cho_solve(factor, features.T)).sum(axis=0)[:, None]
-        centred = truth[rows] - usual
-        found[rows] = usual + (features @ weights - leverage * centred) / np.maximum(1 - leverage, 1e-3)
-    return found
+        unheard = features @ weights - leverage * _centred(given[rows], usual)
+        probable = usual + unheard / np.maximum(1 - leverage, 1e-3)
+        row = np.arange(len(probable))
+        own[rows] = probable[row, given[rows]]
+        probable[row, given[rows]] = -np.inf
+        best[rows] = probable.argmax(axis=1)
+        other[rows] = probable[row, best[rows]]
+    sure = (np.bincount(given, own) / clips).astype(np.float32)
+    return best, (other - own) / sure[best]
 
 
-def _doubts(
-    probabilities: npt.NDArray[np.float32], given: npt.NDArray[np.intp]
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-    """Return the best other label of each row, and how much it is to be preferred to the given one."""
-    row = np.arange(len(given))
-    usual = np.array([probabilities[given == label, label].mean() for label in range(probabilities.shape[1])])
-    own = probabilities[row, given]
-    others = probabilities.copy()
-    others[row, given] = -1
-    best = others.argmax(axis=1)
-    return best, (others[row, best] - own) / usual[best]
+def _centred(given: npt.NDArray[np.intp], usual: FloatArray) -> FloatArray:
+    """Return 1 for the given label of each clip and 0 for the others, less how usual each label is: (clips, labels)."""
+    truth = np.tile(-usual, (len(given), 1))
+    truth[np.arange(len(given)), given] += 1
+    return truth

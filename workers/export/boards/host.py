@@ -84,7 +84,8 @@ class Host:
     def _receive(self) -> FloatArray:
         self._write(REQUEST)
         kind, scores = self._read(1), self._read(4 * self._labels)
-        assert kind == WITH_STATES
+        if kind != WITH_STATES:
+            raise RuntimeError(f"The program answered {kind!r} where it should give scores.")
         self._write(SUCCESS)
         return np.frombuffer(scores, "<f4").astype(np.float32)
 

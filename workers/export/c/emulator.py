@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy.typing as npt
 
 from edgewise.spec.proof import Resources
 from workers.export.c.library import sizes
+from workers.export.c.outside import run_program
 from workers.export.c.targets import TARGETS, has_compiler, link
 
 FloatArray = npt.NDArray[np.float32]
@@ -85,7 +85,8 @@ def emulate(sources: Path, audio: npt.NDArray[np.int16], target: str = "cortex-m
         target: one of `BOARDS`.
 
     Raises:
-        EngineError: the image cannot be built.
+        TakesTooLong: the emulator does not end in time.
+        EngineError: the image cannot be built, or the emulator fails.
         RuntimeError: the image does not end as it should.
     """
     board, numbers = BOARDS[target], sizes(sources)
@@ -94,11 +95,11 @@ def emulate(sources: Path, audio: npt.NDArray[np.int16], target: str = "cortex-m
         _link(target, board, sources, audio.shape[1], folder)
         (folder / "clips.raw").write_bytes(audio.astype("<i2").tobytes())
         command = [QEMU, "-M", board.machine, *OPTIONS, "-kernel", "image.elf"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=500)
+        run_program(command, folder)
         lines = (folder / OUTPUT).read_text(encoding="ascii").splitlines()
     frames = 1 + (audio.shape[1] - numbers["WINDOW_SAMPLES"]) // numbers["STRIDE_SAMPLES"]
-    if done.returncode or len(lines) != len(audio) * (frames + 1) + 1:
-        raise RuntimeError(f"The emulated board stopped with {done.returncode}: {done.stderr[-500:]}")
+    if len(lines) != len(audio) * (frames + 1) + 1:
+        raise RuntimeError(f"The emulated board stopped early: {' '.join(lines[-1:])}")
     *rows, costs = [[int(word, 16) for word in line.split()] for line in lines]
     high, low, flash, ram, stack = costs
     return Emulation(

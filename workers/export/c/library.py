@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from workers.engine.detection import frames_of, keyword_outputs
 from workers.engine.features import FloatArray, cosine_transform, hann_window, mel
 from workers.engine.weights import TrainedNetwork
 from workers.export.c.network import BLOCK, Filters, Layer, Memory, Network, Stage
-from workers.export.c.tables import array, listed, number, structure, text
+from workers.export.c.tables import array, number, structure, text
 
 SOURCES = Path(__file__).parent / "sources"
 FIXED = (
@@ -74,7 +74,7 @@ def model_header(network: Network, trained: TrainedNetwork, point: OperatingPoin
 
 def _sizes(network: Network, trained: TrainedNetwork, point: OperatingPoint) -> dict[str, str]:
     preprocessing, stages = trained.preprocessing, network.stages
-    points = _points(preprocessing)
+    points = preprocessing.fft_points
     numbers = {
         "SAMPLE_RATE": preprocessing.sample_rate,
         "WINDOW_SAMPLES": preprocessing.window_samples,
@@ -119,7 +119,7 @@ def model_tables(network: Network, trained: TrainedNetwork) -> str:
     readout = _layer("readout", network.readout, network.precision == "int8")
     parts = [
         f'{GENERATED}#include "edgewise_parts.h"\n',
-        f"const char *const edgewise_labels[] = {{\n{listed(text(label) for label in trained.labels)}\n}};\n",
+        f"const char *const edgewise_labels[] = {{\n{_lines(trained.labels)}\n}};\n",
         array("edgewise_keywords", keywords, static=False),
         *_feature_arrays(trained.preprocessing),
         array("edgewise_input_factor", network.input_factor, static=False),
@@ -130,6 +130,11 @@ def model_tables(network: Network, trained: TrainedNetwork) -> str:
         f"const edgewise_layer edgewise_readout = {readout};\n",
     ]
     return "\n".join(parts)
+
+
+def _lines(labels: Sequence[str]) -> str:
+    # One a line: where lines were filled, spaces and hyphens within a label would be taken for places to break at.
+    return ",\n".join(f"    {text(label)}" for label in labels)
 
 
 def _stage_arrays(name: str, stage: Stage) -> Iterator[str]:
@@ -196,7 +201,7 @@ def _filters(name: str, filters: Filters, is_int8: bool) -> str:
 
 
 def _feature_arrays(preprocessing: AudioPreprocessing) -> Iterator[str]:
-    points = _points(preprocessing)
+    points = preprocessing.fft_points
     tables = {
         "window": hann_window(preprocessing.window_samples),
         "butterfly_twiddles": _butterfly_twiddles(points // 2),
@@ -208,10 +213,6 @@ def _feature_arrays(preprocessing: AudioPreprocessing) -> Iterator[str]:
     yield array("edgewise_first_bins", _first_bins(preprocessing).astype(np.uint16), static=False)
     for name, values in tables.items():
         yield array(f"edgewise_{name}", values.astype(np.float32), static=False)
-
-
-def _points(preprocessing: AudioPreprocessing) -> int:
-    return 1 << (preprocessing.window_samples - 1).bit_length()
 
 
 def _has_radix_2_pass(points: int) -> bool:
@@ -236,7 +237,7 @@ def _split_twiddles(points: int) -> FloatArray:
 
 def _bins_and_edges(preprocessing: AudioPreprocessing) -> tuple[FloatArray, FloatArray]:
     """Return the mel of all spectral bins below half the sample rate, and the edges of the bands."""
-    bins = _points(preprocessing) // 2
+    bins = preprocessing.fft_points // 2
     low, high = mel(preprocessing.mel_lower_edge_hertz), mel(preprocessing.mel_upper_edge_hertz)
     frequencies = np.asarray(mel(np.arange(bins) * preprocessing.sample_rate / (2 * bins)))
     return frequencies, np.linspace(low, high, preprocessing.mel_num_bins + 2)

@@ -138,7 +138,7 @@ def load_runner_features(folder: Path) -> Callable[[FloatArray], FloatArray]:
 def _runner_arrays(network: FoldedNetwork, trained: TrainedNetwork) -> Iterator[tuple[str, FloatArray]]:
     """Yield the arrays of the runner by the names that it reads."""
     preprocessing = trained.preprocessing
-    bins = (1 << (preprocessing.window_samples - 1).bit_length()) // 2 + 1
+    bins = preprocessing.fft_points // 2 + 1
     yield "features.window", hann_window(preprocessing.window_samples).astype(np.float32)
     yield "features.filters", mel_filters(bins, preprocessing).astype(np.float32)
     if count := preprocessing.dct_num_features:

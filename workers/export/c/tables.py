@@ -32,7 +32,7 @@ def array(name: str, values: npt.NDArray[Any], *, static: bool = True) -> str:
     """Define a constant array of one of `TYPES`."""
     return (
         f"{'static ' if static else ''}const {TYPES[values.dtype.name]} {name}[{values.size}] = "
-        f"{{\n{listed(number(value) for value in values.ravel())}\n}};\n"
+        f"{{\n{_listed(number(value) for value in values.ravel())}\n}};\n"
     )
 
 
@@ -41,9 +41,12 @@ def structure(fields: dict[str, str]) -> str:
     return "{" + ", ".join(f".{name} = {value}" for name, value in fields.items()) + "}"
 
 
-def listed(items: Iterable[str]) -> str:
-    """Separate items by commas, in lines of at most 120 characters."""
-    return fill(", ".join(items), 120, initial_indent="    ", subsequent_indent="    ", break_long_words=False)
+def _listed(items: Iterable[str]) -> str:
+    """Separate numbers by commas, in lines of at most 120 characters."""
+    return fill(
+        ", ".join(items), 120, initial_indent="    ", subsequent_indent="    ", break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def _character(byte: int) -> str:

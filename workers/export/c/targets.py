@@ -6,8 +6,10 @@ It comes with the optional extra `targets` (`ziglang`, 411 MB).
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +139,10 @@ def _compile(sources: Path, *arguments: str) -> None:
 def _zig(folder: Path, *arguments: str) -> None:
     _require_compiler()
     command: Sequence[str] = [sys.executable, "-m", "ziglang", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    # Zig keeps for ever what it makes. Of a target's libraries that saves a minute; of one network it fills the disk.
+    with tempfile.TemporaryDirectory() as cache:
+        here = {**os.environ, "ZIG_LOCAL_CACHE_DIR": cache}
+        done = subprocess.run(command, cwd=folder, env=here, capture_output=True, text=True, check=False)
     if done.returncode:
         raise EngineError(
             "compiler-failed",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workers.export.c.library import sizes
+from workers.export.c.outside import run_program
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -45,7 +45,8 @@ def run(folder: Path, audio: FloatArray) -> tuple[FloatArray, FloatArray]:
         Features (clips, frames, features) and logits (clips, labels).
 
     Raises:
-        RuntimeError: Node does not end well.
+        TakesTooLong: Node does not end in time.
+        EngineError: it fails.
     """
     numbers = sizes(folder / "src")
     features, labels = numbers["FEATURES"], numbers["LABELS"]
@@ -57,8 +58,6 @@ def run(folder: Path, audio: FloatArray) -> tuple[FloatArray, FloatArray]:
         shutil.copyfile(PROGRAM, here / PROGRAM.name)
         (here / "clips.raw").write_bytes(audio.astype("<f4").tobytes())
         command = [NODE, PROGRAM.name, str(audio.shape[1]), str(features), str(labels)]
-        done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False, timeout=500)
-        if done.returncode:
-            raise RuntimeError(f"Node stopped with {done.returncode}: {done.stderr[-500:]}")
+        run_program(command, here)
         rows = np.fromfile(here / "results.raw", "<f4").reshape(len(audio), -1)
     return rows[:, :-labels].reshape(len(audio), -1, features), rows[:, -labels:]

@@ -1,8 +1,8 @@
 """Check that the real `nengo-edge` client computes here what was trained: `python try_it.py`.
 
 Needs nengo-edge, tensorflow, tf-keras and tensorflow-text (see README.md). Ends with status 1 if a score of the ten
-clips in golden.npz differs by more than 0.001, or, where the network computes in integers, if a clip gets another
-label than the trained network gives it.
+clips in golden.npz differs by more than 0.001, or, where the network computes in integers, if more than one clip gets
+another label than the trained network gives it.
 """
 
 import os
@@ -22,6 +22,8 @@ from nengo_edge import SavedModelRunner, TFLiteRunner
 from nengo_edge.device_modules.np_mfcc import LogMelFeatureExtractor
 
 BOUND = 1e-3
+STRAY_CLIPS = 1
+"""Clips that integers may take for something else: scores that lie close together may change places."""
 HERE = Path(__file__).resolve().parent
 
 Check = Callable[[Any], Any]
@@ -83,8 +85,8 @@ def main() -> int:
     for title, expected, check, is_exact in checks():
         found = check(golden)
         difference = float(np.abs(found - golden[expected]).max())
-        same = bool((found.argmax(axis=-1) == golden[expected].argmax(axis=-1)).all())
-        good = difference <= BOUND if is_exact else same
+        strays = int((found.argmax(axis=-1) != golden[expected].argmax(axis=-1)).sum())
+        good = difference <= BOUND if is_exact else strays <= STRAY_CLIPS
         passed &= good
         print(f"{'ok' if good else 'DIFFERS':8}{title:22}largest difference {difference:.1e}")
     for index, (scores, truth) in enumerate(zip(golden["logits"], golden["truth"], strict=True)):

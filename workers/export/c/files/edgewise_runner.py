@@ -100,6 +100,7 @@ class Runner:
             self._arrays = {name: stored[name] for name in stored.files}
         self._description = json.loads(self._arrays.pop("header").tobytes())
         self.labels: list[str] = self._description["labels"]
+        self.sample_rate: int = self._description["preprocessing"]["sample_rate"]
         self.features = Features(self._description["preprocessing"], self._part("features"))
         self.reset_state()
 
@@ -148,9 +149,11 @@ class Runner:
 
 def main() -> None:
     """Say what a recording is taken for."""
-    with wave.open(sys.argv[1], "rb") as file:
-        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
     runner = Runner(Path(__file__).resolve().parent)
+    with wave.open(sys.argv[1], "rb") as file:
+        if (file.getnchannels(), file.getsampwidth(), file.getframerate()) != (1, 2, runner.sample_rate):
+            sys.exit(f"The recording must have one channel of 16 bits and {runner.sample_rate:,} samples a second.")
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
     logits = runner.run(samples.astype(np.float32)[None] / 32768)
     print(runner.labels[int(logits[0].argmax())])
 

@@ -1,8 +1,8 @@
 """Check that what is here computes what was trained: `python try_it.py`.
 
 Needs numpy and a C compiler (cc, gcc or clang). Compiles the library and runs the ten clips in golden.npz through it
-and through the runner in Python. Ends with status 1 if one of them takes a clip for something else than the trained
-network did, or, where it computes in float32, if a score differs by more than 0.001.
+and through the runner in Python. Ends with status 1 if a score differs by more than 0.001 from the trained network's,
+or, where the library computes in integers, if it takes more than one clip for something else than the network did.
 """
 
 import ctypes
@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 
 BOUND = 1e-3
+STRAY_CLIPS = 1
+"""Clips that integers may take for something else: scores that lie close together may change places."""
 HERE = Path(__file__).resolve().parent
 
 
@@ -66,8 +68,8 @@ def main() -> int:
     for title, (run, is_exact) in ways.items():
         logits = run(golden["audio"], len(labels))
         difference = float(np.abs(logits - golden["logits"]).max())
-        same = bool((logits.argmax(axis=1) == golden["logits"].argmax(axis=1)).all())
-        good = same and (difference <= BOUND or not is_exact)
+        strays = int((logits.argmax(axis=1) != golden["logits"].argmax(axis=1)).sum())
+        good = difference <= BOUND if is_exact else strays <= STRAY_CLIPS
         passed &= good
         print(f"{'ok' if good else 'DIFFERS':8}{title:16}largest difference {difference:.1e}")
     for index, (scores, truth) in enumerate(zip(golden["logits"], golden["truth"], strict=True)):

@@ -2,12 +2,24 @@
 #include <PDM.h>
 #include <edgewise.h>
 
+// The interrupt fills one block while the others wait to be heard.
+enum { BLOCKS = 4, BLOCK_SAMPLES = 256 };
+
 static edgewise_state spotter;
-static int16_t samples[256];
-static volatile int available = 0;
+static int16_t blocks[BLOCKS][BLOCK_SAMPLES];
+static int counts[BLOCKS];
+static volatile uint8_t filled = 0;  // Written by the interrupt alone.
+static volatile uint8_t heard = 0;   // Written by the loop alone.
 
 static void take_samples() {
-  available = PDM.read(samples, sizeof samples) / (int)sizeof samples[0];
+  static int16_t lost[BLOCK_SAMPLES];
+  if ((uint8_t)(filled - heard) == BLOCKS) {
+    PDM.read(lost, sizeof lost);
+    return;
+  }
+  const int block = filled % BLOCKS;
+  counts[block] = PDM.read(blocks[block], sizeof blocks[block]) / (int)sizeof blocks[block][0];
+  filled = filled + 1;
 }
 
 void setup() {
@@ -21,8 +33,9 @@ void setup() {
 }
 
 void loop() {
-  if (available == 0) return;
-  const int label = edgewise_feed_int16(&spotter, samples, available);
-  available = 0;
+  if (filled == heard) return;
+  const int block = heard % BLOCKS;
+  const int label = edgewise_feed_int16(&spotter, blocks[block], counts[block]);
+  heard = heard + 1;
   if (label != EDGEWISE_NOTHING) Serial.println(edgewise_labels[label]);
 }

@@ -23,8 +23,8 @@ static int skip(FILE *file, uint32_t count)
     return 1;
 }
 
-/* Read up to the samples. Return what is wrong, or 0. */
-static const char *open_wav(FILE *file)
+/* Read up to the samples, and set how many bytes they have. Return what is wrong, or 0. */
+static const char *open_wav(FILE *file, uint32_t *bytes)
 {
     unsigned char head[12], chunk[8], format[16];
     int known = 0;
@@ -33,7 +33,10 @@ static const char *open_wav(FILE *file)
         return "this is no wav file";
     while (fread(chunk, 1, 8, file) == 8) {
         const uint32_t length = little_endian(chunk + 4, 4);
-        if (memcmp(chunk, "data", 4) == 0) return known ? 0 : "the format is missing";
+        if (memcmp(chunk, "data", 4) == 0) {
+            *bytes = length;
+            return known ? 0 : "the format is missing";
+        }
         if (memcmp(chunk, "fmt ", 4) != 0) {
             if (!skip(file, length + (length & 1))) break;
             continue;
@@ -54,7 +57,8 @@ static void print_scores(const edgewise_state *spotter, double seconds)
     printf("\n");
 }
 
-static void spot(FILE *file, int with_scores)
+/* Writers to pipes, which cannot know the end, claim more than there is: both the claim and the file may end it. */
+static void spot(FILE *file, uint32_t left, int with_scores)
 {
     static edgewise_state spotter;
     unsigned char bytes[2 * EDGEWISE_STRIDE_SAMPLES];
@@ -63,7 +67,8 @@ static void spot(FILE *file, int with_scores)
     size_t count;
 
     edgewise_reset(&spotter);
-    while ((count = fread(bytes, 2, EDGEWISE_STRIDE_SAMPLES, file)) > 0) {
+    while ((count = fread(bytes, 2, left / 2 < EDGEWISE_STRIDE_SAMPLES ? left / 2 : EDGEWISE_STRIDE_SAMPLES, file)) > 0) {
+        left -= 2 * (uint32_t)count;
         const uint32_t frames = edgewise_frames(&spotter);
         for (size_t i = 0; i < count; i++) samples[i] = (int16_t)little_endian(bytes + 2 * i, 2);
         seconds += (double)count / EDGEWISE_SAMPLE_RATE;
@@ -78,12 +83,13 @@ int main(int argc, char **argv)
     const int with_scores = argc > 1 && strcmp(argv[1], "--scores") == 0;
     const char *const path = argc > 1 + with_scores ? argv[1 + with_scores] : 0;
     FILE *const file = path ? fopen(path, "rb") : stdin;
-    const char *const problem = file ? open_wav(file) : "it cannot be opened";
+    uint32_t bytes = 0;
+    const char *const problem = file ? open_wav(file, &bytes) : "it cannot be opened";
 
     if (problem) {
         fprintf(stderr, "%s: %s.\n", path ? path : "standard input", problem);
         return 1;
     }
-    spot(file, with_scores);
+    spot(file, bytes, with_scores);
     return 0;
 }
