@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -158,7 +159,9 @@ def test_ticked_clips_are_edited_and_the_edit_is_undone(browser: Client, raw_dat
     assert "2 clips relabelled “down”" in answer.content.decode()
     assert "up/05.wav" not in shown(answer)
     edit = ClipEdit.objects.get()
-    answer = browser.post(f"{page[:-6]}/edits/{edit.pk}/undo", {"next": f"{page}?label=up"}, follow=True)
+    [returns_to] = re.findall(r'name="next" value="([^"]*)"', answer.content.decode())
+    answer = browser.post(f"{page[:-6]}/edits/{edit.pk}/undo", {"next": unescape(returns_to)}, follow=True)
+    assert answer.redirect_chain == [(f"{page}?label=up", 302)]
     assert "up/05.wav" in shown(answer)
     history = browser.get(f"{page[:-6]}/edits").content.decode()
     assert "An edit of 2 clips undone" in history
