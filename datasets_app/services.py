@@ -61,7 +61,7 @@ def import_archive(*, workspace: Workspace, user: User, name: str, file: File[by
         TooLarge: the archive is larger than this server takes.
         QueueFull: too many imports wait already.
     """
-    name = check_raw_data_name(workspace, name or Path(file_name).name.split(".")[0])
+    name = check_raw_data_name(workspace, name or name_after(file_name))
     check_size(file_name, file.size)
     location = default_storage.save(f"uploads/{new_id()}/{Path(file_name).name or 'archive'}", file)
     try:
@@ -80,6 +80,11 @@ def import_stored_archive(*, workspace: Workspace, user: User | None, name: str,
     """
     name = check_raw_data_name(workspace, name)
     return _begin_import(workspace, user, name, Origin.UPLOADED, Source.UPLOAD, location=location)
+
+
+def name_after(file_name: str) -> str:
+    """Name raw data after its archive, where nobody gave it a name."""
+    return Path(file_name).name.split(".")[0]
 
 
 def check_raw_data_name(workspace: Workspace, name: str) -> str:
@@ -172,6 +177,16 @@ def _checked_synthesis(parameters: Mapping[str, Any]) -> SynthesisParameters:
         return SynthesisParameters.model_validate(dict(parameters))
     except ValidationError as error:
         raise Invalid(explain(error, SynthesisParameters)) from error
+
+
+def require_own(raw_data: RawData, user: User) -> None:
+    """Let a user change raw data that is visible to them.
+
+    Raises:
+        Forbidden: it is shared with everyone, and the user is no administrator.
+    """
+    if raw_data.shared and not user.is_staff:
+        raise Forbidden("This data is shared with everyone; only administrators change it.")
 
 
 def delete_raw_data(raw_data: RawData) -> None:

@@ -1,4 +1,4 @@
-"""Finding one row, or saying that there is none."""
+"""Reading what an address names, and finding the row of it or saying that there is none."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from django.db.models import Model, QuerySet
 from edgewise.errors import NotFound
 
 M = TypeVar("M", bound=Model)
+MOST_DIGITS = 18
+"""What a `bigint` of the database holds whatever the digits are."""
 
 
 def one(rows: QuerySet[M], what: str) -> M:
@@ -30,3 +32,11 @@ def as_id(text: object) -> uuid.UUID:
         return uuid.UUID(str(text))
     except ValueError:
         return uuid.UUID(int=0)
+
+
+def as_number(text: str) -> int | None:
+    """Read a whole number from 0 that the database can hold; what is none becomes None.
+
+    Python refuses by an error to read thousands of digits, so they are counted first.
+    """
+    return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else None

@@ -177,6 +177,15 @@ def test_all_that_match_are_edited(browser: Client, raw_data: RawData) -> None:
     assert len(shown(browser.get(f"{page}?edit={edit.pk}"))) == edit.clip_count == 3
 
 
+def test_an_edit_of_others_tells_nothing_of_its_clips(raw_data: RawData, script: APIClient, bob: User) -> None:
+    RawData.objects.filter(pk=raw_data.pk).update(shared=True)
+    body = {"action": "exclude", "clips": [clip(raw_data, "up/05.wav").pk]}
+    edit = script.post(f"/api/v1/raw-data/{raw_data.pk}/edits", body).json()["id"]
+    address = f"/api/v1/raw-data/{raw_data.pk}/clips?edit={edit}"
+    assert len(script.get(address).json()["results"]) == 1
+    assert client_of(bob).get(address).json()["results"] == []
+
+
 def test_all_that_match_now_may_not_be_what_was_seen(browser: Client, raw_data: RawData) -> None:
     answer = browser.post(
         f"/datasets/raw/{raw_data.pk}/clips/edit?label=left", {"action": "exclude", "all": "on", "matching": 29}
@@ -202,6 +211,12 @@ def test_what_is_refused_is_said_on_the_page_and_nothing_is_lost(
     assert answer.status_code == 400
     assert says in answer.content.decode()
     assert len(re.findall(r'name="clip"[^>]+checked', answer.content.decode())) == len(ticked)
+
+
+@pytest.mark.parametrize("number", ["x", "9" * 18, "9" * 5000])
+def test_numbers_of_pages_that_there_are_not(browser: Client, raw_data: RawData, number: str) -> None:
+    for address in (f"edits?before={number}", f"?page={number}"):
+        assert browser.get(f"/datasets/raw/{raw_data.pk}/{address}").status_code == 200
 
 
 def test_an_undo_leads_to_no_other_site(browser: Client, script: APIClient, raw_data: RawData) -> None:
