@@ -66,7 +66,7 @@ class FindingFilter(django_filters.FilterSet):  # type: ignore[misc]
 class SurestFirst(NewestFirst):
     """Findings in the order of `findings`."""
 
-    ordering = ("-score", "id")
+    ordering = ("-score", "id")  # type: ignore[assignment]
 
 
 class FindingResource(mixins.ListModelMixin, viewsets.GenericViewSet[Finding]):

@@ -35,7 +35,7 @@ def findings(data: DataRevision) -> QuerySet[Any]:
     excluded = data.overrides().filter(excluded=True).values("clip")
     ahead = Finding.objects.filter(other=OuterRef("other"), pk__lt=OuterRef("pk"))
     ahead = ahead.exclude(clip=OuterRef("clip")).exclude(clip__in=excluded)
-    settled = Q(clip__in=excluded) | (Q(other__in=excluded) & ~Exists(ahead))
+    settled = Q(clip__in=excluded) | (Q(other__in=excluded) & ~Q(Exists(ahead)))
     settled |= Q(code__in=ABOUT_LABELS, clip__in=data.overrides().values("clip"))
     return (
         Finding.objects.filter(raw_data=data.raw_data)
