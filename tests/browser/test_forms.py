@@ -103,11 +103,12 @@ def test_a_typed_word_that_is_not_there_is_said_and_kept(new_dataset: Page) -> N
     expect(search).to_have_value("banana")
 
 
-def test_a_word_that_is_only_searched_for_is_not_chosen(new_dataset: Page) -> None:
+def test_a_chosen_word_that_is_searched_for_stays_chosen(new_dataset: Page) -> None:
+    new_dataset.get_by_role("checkbox", name="stop").check()
     search = new_dataset.get_by_label("Search keywords")
     search.fill("stop")
     search.press("Tab")
-    expect(new_dataset.get_by_text("None chosen yet")).to_be_visible()
+    expect(new_dataset.get_by_role("checkbox", name="stop")).to_be_checked()
 
 
 def test_a_custom_network_shows_its_stages(new_run: Page) -> None:

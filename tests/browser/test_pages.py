@@ -81,9 +81,9 @@ def test_signing_up_leads_to_the_datasets(page: Page) -> None:
 
 
 def test_a_page_that_back_brings_again_follows_its_jobs_again(page: Page, world: World, sign_in: SignIn) -> None:
-    with page.expect_request("**/events*"):
+    with page.expect_request("**/api/v1/events*"):
         sign_in(page, world.reader)
-    with page.expect_request("**/events*"):
+    with page.expect_request("**/api/v1/events*"):
         page.evaluate("['pagehide', 'pageshow'].forEach((name) => dispatchEvent(new PageTransitionEvent(name)))")
 
 
