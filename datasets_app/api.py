@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import Any
 
 from django.core.files.storage import default_storage
@@ -32,14 +31,16 @@ from edgewise.api.naming import RenameMixin
 from edgewise.api.pagination import InOrder
 from edgewise.api.ranges import ranged
 from edgewise.api.tables import csv_answer
-from edgewise.errors import Forbidden, Invalid, NotFound
+from edgewise.errors import Invalid
 from edgewise.jobs.presentation import snapshot
 from edgewise.jobs.services import request_cancel
+from edgewise.lookup import as_number
 from edgewise.spec.recording import RecordingParameters
 from edgewise.spec.synthesis import SynthesisParameters
 from edgewise.wav import wav_header
 
 LONGEST_STRETCH_SECONDS = 120
+LENGTH_OF_A_STRETCH = f"Samples of the stretch, default to the end; at most {LONGEST_STRETCH_SECONDS} s."
 UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
@@ -179,8 +180,7 @@ class RawDataResource(
         return Response(ProblemKindSerializer(report.kinds(self.get_object()), many=True).data)
 
     def _own(self, row: RawData) -> RawData:
-        if row.shared and not user_of(self.request).is_staff:
-            raise Forbidden("This data is shared with everyone; only administrators change it.")
+        services.require_own(row, user_of(self.request))
         return row
 
 
@@ -193,14 +193,14 @@ class ClipResource(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
 
     def get_queryset(self) -> QuerySet[Clip]:
         """Those of the raw data in the address, if the workspace sees it."""
-        row = _visible(self.request, self.kwargs["raw_data"])
-        clips = explored(DataRevision(row, workspace_of(self.request)))
+        workspace = workspace_of(self.request)
+        clips = explored(DataRevision(queries.raw_data(workspace, self.kwargs["raw_data"]), workspace))
         return clips.select_related("raw_data").prefetch_related("findings")
 
     @extend_schema(
         parameters=[
             OpenApiParameter("offset", OpenApiTypes.INT, description="First sample of the stretch, default 0."),
-            OpenApiParameter("length", OpenApiTypes.INT, description="Samples of the stretch, default to the end."),
+            OpenApiParameter("length", OpenApiTypes.INT, description=LENGTH_OF_A_STRETCH),
         ],
         responses={(200, "audio/wav"): OpenApiTypes.BINARY, (206, "audio/wav"): OpenApiTypes.BINARY},
     )
@@ -300,7 +300,7 @@ class DatasetResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMix
         dataset = services.create_dataset(
             workspace=workspace_of(request),
             user=user_of(request),
-            raw_data=_visible(request, wanted.validated_data["raw_data"]),
+            raw_data=queries.raw_data(workspace_of(request), wanted.validated_data["raw_data"]),
             name=wanted.validated_data["name"],
             parameters=wanted.validated_data["parameters"],
         )
@@ -323,8 +323,8 @@ class DatasetResource(mixins.ListModelMixin, RenameMixin, mixins.DestroyModelMix
         """Count the clips that a dataset would hold."""
         wanted = CountSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        row = _visible(request, wanted.validated_data["raw_data"])
-        data = DataRevision(row, workspace_of(request))
+        workspace = workspace_of(request)
+        data = DataRevision(queries.raw_data(workspace, wanted.validated_data["raw_data"]), workspace)
         return Response(services.count_labels(data, wanted.validated_data["parameters"]))
 
 
@@ -343,7 +343,7 @@ def _begin(request: Request, wanted: dict[str, Any]) -> RawData:
         return services.import_archive(**common, name=wanted["name"], file=file, file_name=file.name or "")
     if "upload" in wanted:
         upload = queries.upload(common["workspace"], wanted["upload"])
-        return uploads.import_upload(upload, wanted["name"] or upload.name or PurePath(upload.file_name).stem)
+        return uploads.import_upload(upload, wanted["name"] or upload.name or services.name_after(upload.file_name))
     if "synthesize" in wanted:
         return services.synthesize(**common, name=wanted["name"], parameters=wanted["synthesize"])
     if "record" in wanted:
@@ -351,19 +351,11 @@ def _begin(request: Request, wanted: dict[str, Any]) -> RawData:
     return services.import_speech_commands(**common, location=wanted["location"])
 
 
-def _visible(request: Request, raw_data_id: Any) -> RawData:
-    rows = RawData.objects.visible_to(workspace_of(request)).select_related("import_job")
-    row = rows.filter(pk=raw_data_id).first()
-    if row is None:
-        raise NotFound("raw data")
-    return row
-
-
 def _number(request: Request, name: str, default: int, largest: int) -> int:
-    text = request.query_params.get(name, str(default))
-    if not text.isdecimal() or int(text) > largest:
+    number = as_number(request.query_params.get(name, str(default)))
+    if number is None or number > largest:
         raise Invalid({name: f"`{name}` must be a number of samples from 0 to {largest:,}."})
-    return int(text)
+    return number
 
 
 router = SimpleRouter(trailing_slash=False)

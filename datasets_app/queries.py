@@ -15,6 +15,7 @@ from datasets_app.findings.queries import Noticed, noticed
 from datasets_app.models import Dataset, RawData, RawDataQuerySet, SpeechPreview, Split, Upload
 from datasets_app.report import ReportPage
 from datasets_app.revisions import DataRevision
+from datasets_app.services import FEW_CLIPS
 from edgewise.accounts.models import Workspace
 from edgewise.jobs.models import LogLine
 from edgewise.lookup import as_id, one
@@ -31,6 +32,11 @@ class LabelBar:
     total: int
     parts: list[tuple[str, float, float]]
     """Split, left edge and width, in percent of the widest bar."""
+
+    @property
+    def is_few(self) -> bool:
+        """Whether results on them can hardly be trusted."""
+        return self.total < FEW_CLIPS
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 Everything is drawn by hashes of (seed, name), so the same recipe over the same clips always gives the same dataset, on
 any machine. The database counts and sorts; no page loads the clips themselves. Clips are read at a revision: edits that
-come later change what the recipe gives, and the earlier revision still gives what it gave.
+come later change what the recipe gives, and the earlier revision still gives what it gave. Clips recorded later have no
+revision and join all of them; what a run has heard is kept by its list of clips.
 """
 
 from __future__ import annotations

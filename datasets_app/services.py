@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 from pydantic import ValidationError
 
 from datasets_app import recipe
@@ -61,7 +61,7 @@ def import_archive(*, workspace: Workspace, user: User, name: str, file: File[by
         TooLarge: the archive is larger than this server takes.
         QueueFull: too many imports wait already.
     """
-    name = check_raw_data_name(workspace, name or Path(file_name).name.split(".")[0])
+    name = check_raw_data_name(workspace, name or name_after(file_name))
     check_size(file_name, file.size)
     location = default_storage.save(f"uploads/{new_id()}/{Path(file_name).name or 'archive'}", file)
     try:
@@ -80,6 +80,11 @@ def import_stored_archive(*, workspace: Workspace, user: User | None, name: str,
     """
     name = check_raw_data_name(workspace, name)
     return _begin_import(workspace, user, name, Origin.UPLOADED, Source.UPLOAD, location=location)
+
+
+def name_after(file_name: str) -> str:
+    """Name raw data after its archive, where nobody gave it a name."""
+    return Path(file_name).name.split(".")[0]
 
 
 def check_raw_data_name(workspace: Workspace, name: str) -> str:
@@ -174,6 +179,16 @@ def _checked_synthesis(parameters: Mapping[str, Any]) -> SynthesisParameters:
         raise Invalid(explain(error, SynthesisParameters)) from error
 
 
+def require_own(raw_data: RawData, user: User) -> None:
+    """Let a user change raw data that is visible to them.
+
+    Raises:
+        Forbidden: it is shared with everyone, and the user is no administrator.
+    """
+    if raw_data.shared and not user.is_staff:
+        raise Forbidden("This data is shared with everyone; only administrators change it.")
+
+
 def delete_raw_data(raw_data: RawData) -> None:
     """Delete raw data with its clips.
 
@@ -189,14 +204,20 @@ def delete_raw_data(raw_data: RawData) -> None:
         job = raw_data.import_job
         if job.active:
             raise Conflict(f"“{raw_data.name}” is being imported.", "Cancel the import first.")
-        earlier = [*raw_data.earlier_packs, *(take.file_name for take in raw_data.takes.all())]
+        takes = [take.file_name for take in raw_data.takes.all()]
         raw_data.delete()
-    if raw_data.pack and not RawData.objects.filter(pack=raw_data.pack).exists():
-        default_storage.delete(raw_data.pack)
-    for name in earlier:
-        default_storage.delete(name)
+    for pack in filter(None, [raw_data.pack, *raw_data.earlier_packs]):
+        _delete_unless_needed(pack)
+    for take in takes:
+        default_storage.delete(take)
     if job.source == Source.UPLOAD:
         default_storage.delete(job.location)
+
+
+def _delete_unless_needed(pack: str) -> None:
+    """Delete a pack; data with the very same sound has the same one."""
+    if not RawData.objects.filter(Q(pack=pack) | Q(earlier_packs__contains=[pack])).exists():
+        default_storage.delete(pack)
 
 
 def make_raw_data(
@@ -275,6 +296,15 @@ def create_dataset(
 
 def refresh_counts(datasets: Iterable[Dataset]) -> None:
     """Count again what edits of clips have changed since `counts` were counted."""
+    _recount(datasets, lambda dataset, revision: dataset.counted_revision != revision)
+
+
+def count_new_clips(raw_data: RawData) -> None:
+    """Count its datasets again, for it has more clips than it had: no revision tells of them."""
+    _recount(raw_data.datasets.select_related("raw_data", "workspace"), lambda dataset, revision: True)
+
+
+def _recount(datasets: Iterable[Dataset], is_stale: Callable[[Dataset, int], bool]) -> None:
     rows = list(datasets)
     edits = ClipEdit.objects.filter(
         workspace__in={row.workspace_id for row in rows}, raw_data__in={row.raw_data_id for row in rows}
@@ -285,7 +315,7 @@ def refresh_counts(datasets: Iterable[Dataset]) -> None:
     }
     for row in rows:
         revision = newest.get((row.workspace_id, row.raw_data_id), 0)
-        if revision != row.counted_revision:
+        if is_stale(row, revision):
             row.counts, row.counted_revision = recipe.label_counts(DataRevision.of(row, revision), row.recipe), revision
             row.save(update_fields=["counts", "counted_revision"])
 

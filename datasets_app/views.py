@@ -15,10 +15,11 @@ from datasets_app import forms, queries, services, uploads
 from datasets_app.changes import changes_since
 from datasets_app.findings.queries import noticed
 from datasets_app.models import RawData
-from datasets_app.revisions import DataRevision
+from datasets_app.revisions import DataRevision, newest_revisions
 from edgewise.api.ranges import ranged
 from edgewise.errors import Conflict, Forbidden, Invalid, UserError
 from edgewise.jobs.services import request_cancel
+from edgewise.lookup import as_id, as_number
 from edgewise.spec.dataset import DatasetParameters
 from edgewise.web.forms import read
 from edgewise.web.responses import dialog, go, show_or_send, signed_in, user_of, workspace_of
@@ -40,10 +41,8 @@ def dataset_list(request: HttpRequest) -> HttpResponse:
 @require_GET
 def raw_data_page(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
     """Show labels, clips and problems of raw data."""
-    code, number = request.GET.get("problem", ""), request.GET.get("page", "")
-    page = queries.raw_data_page(
-        workspace_of(request), raw_data_id, code, int(number) if number.isdecimal() and len(number) < 10 else 1
-    )
+    code, number = request.GET.get("problem", ""), as_number(request.GET.get("page", ""))
+    page = queries.raw_data_page(workspace_of(request), raw_data_id, code, number or 1)
     services.refresh_counts(page.datasets)
     return render(request, "datasets/raw.html", {"page": page})
 
@@ -223,6 +222,7 @@ def dataset_page(request: HttpRequest, dataset_id: uuid.UUID) -> HttpResponse:
         "warnings": services.warnings_about(data, dataset.recipe, dataset.counts),
         "changes": changes_since(dataset, dataset),
         "runs": queries.runs_of(dataset),
+        "now": newest_revisions(dataset),
     }
     return render(request, "datasets/detail.html", context)
 
@@ -276,8 +276,7 @@ def _started(request: HttpRequest, row: RawData) -> HttpResponse:
 
 def _own(request: HttpRequest, raw_data_id: uuid.UUID) -> RawData:
     row = queries.raw_data(workspace_of(request), raw_data_id)
-    if row.shared and not user_of(request).is_staff:
-        raise Forbidden("This data is shared with everyone; only administrators change it.")
+    services.require_own(row, user_of(request))
     return row
 
 
@@ -290,12 +289,8 @@ def _ready(request: HttpRequest, raw_data_id: uuid.UUID) -> RawData:
 
 def _start_from(request: HttpRequest) -> tuple[str, dict[str, Any]]:
     """Name and parameters of the dataset that shall be duplicated, or the split that is asked for."""
-    try:
-        source = request.GET.get("from")
-        origin = queries.dataset(workspace_of(request), uuid.UUID(source)) if source else None
-    except ValueError:
-        origin = None
-    if origin:
+    if source := request.GET.get("from"):
+        origin = queries.dataset(workspace_of(request), as_id(source))
         return f"{origin.name} copy", dict(origin.parameters)
     return "", {name: request.GET[name] for name in ("split",) if name in request.GET}
 

@@ -65,7 +65,9 @@ class Format:
 
 C_COMPILER = Need("a C compiler", "Install one where the worker runs, such as gcc.", C_COMPILERS)
 CROSS_COMPILER = Need(
-    "the compiler for other processors", "Install it where the worker runs by `pip install ziglang`.", module="ziglang"
+    "the compiler for other processors",
+    "Install the extra “targets” where the worker runs: docs/configuration.md, Extras.",
+    module="ziglang",
 )
 EDGE_TPU_COMPILER = Need(
     "Google's compiler for the Edge TPU",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from pydantic import ValidationError
@@ -112,7 +113,17 @@ def create_run(
             progress_total=settings.steps, progress_unit="steps", **at,
         )  # fmt: skip
         jobs.enqueue(run)
+        if same_data_as is not None and same_data_as.manifest_sha256:
+            _take_over_clips(run, same_data_as)
     return run
+
+
+def _take_over_clips(run: Run, earlier: Run) -> None:
+    """Let a run train on the very clips of an earlier one: its revision alone would add what was recorded since."""
+    with default_storage.open(earlier.manifest_name) as manifest:
+        default_storage.save(run.manifest_name, manifest)
+    run.manifest_sha256 = earlier.manifest_sha256
+    run.save(update_fields=["manifest_sha256"])
 
 
 def rename_run(run: Run, name: str) -> None:

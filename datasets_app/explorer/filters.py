@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import django_filters
-from django.db.models import F, FloatField, Q, QuerySet
+from django.db.models import F, FloatField, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Cast
 
 from datasets_app.findings.kinds import KINDS
@@ -21,8 +21,9 @@ STATES = {
 
 
 def explored(data: DataRevision) -> QuerySet[Any]:
-    """The clips as edited, each with its `duration` in seconds."""
-    return data.clips().annotate(duration=Cast("length", FloatField()) / F("sample_rate"))
+    """The clips as edited, each with its `duration` in seconds and the `workspace` that edits them."""
+    duration = Cast("length", FloatField()) / F("sample_rate")
+    return data.clips().annotate(duration=duration, workspace=Value(data.workspace.pk))
 
 
 class ClipFilter(django_filters.FilterSet):  # type: ignore[misc]
@@ -53,4 +54,5 @@ class ClipFilter(django_filters.FilterSet):  # type: ignore[misc]
         return clips.filter(STATES[value][1])
 
     def _of_edit(self, clips: QuerySet[Any], name: str, value: Any) -> QuerySet[Any]:
-        return clips.filter(pk__in=ClipEditItem.objects.filter(edit=value).values("clip"))
+        edited = ClipEditItem.objects.filter(edit=value, edit__workspace=OuterRef("workspace"))
+        return clips.filter(pk__in=edited.values("clip"))

@@ -143,7 +143,7 @@ def histograms(data: DataRevision) -> list[Histogram]:
         levels[max(level, LOWEST_LEVEL_DBFS // LEVEL_STEP_DB)] += count
         rates[rate] += count
     charts = [
-        _histogram("Duration", durations, lambda place: f"{place * step:.2f} s"),
+        _histogram("Duration", durations, lambda place: _duration(place, step)),
         _histogram("Level", levels, lambda place: f"{place * LEVEL_STEP_DB} dBFS"),
     ]
     if len(rates) > 1:
@@ -151,6 +151,10 @@ def histograms(data: DataRevision) -> list[Histogram]:
         by_place = Counter({place: rates[rate] for place, rate in enumerate(ordered)})
         charts.append(_histogram("Sample rate", by_place, lambda place: f"{ordered[place]:,} Hz"))
     return [chart for chart in charts if chart.columns]
+
+
+def _duration(place: int, step: float) -> str:
+    return f"{place * step:.2f} s" + (" or more" if place == LONGEST_DURATION_STEPS else "")
 
 
 def _histogram(title: str, counts: Counter[int], name: Callable[[int], str]) -> Histogram:

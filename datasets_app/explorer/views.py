@@ -17,7 +17,7 @@ from datasets_app.explorer import queries as explorer
 from datasets_app.explorer.filters import ClipFilter, explored
 from datasets_app.revisions import DataRevision
 from edgewise.errors import Conflict, UserError
-from edgewise.lookup import as_id
+from edgewise.lookup import as_id, as_number
 from edgewise.web.responses import signed_in, user_of, workspace_of
 
 
@@ -51,8 +51,7 @@ def edit_clips(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
 def history(request: HttpRequest, raw_data_id: uuid.UUID) -> HttpResponse:
     """List what was edited, by whom and when."""
     data = _data(request, raw_data_id)
-    before = request.GET.get("before", "")
-    return _history(request, data, int(before) if before.isdecimal() else None)
+    return _history(request, data, as_number(request.GET.get("before", "")))
 
 
 @signed_in

@@ -20,6 +20,7 @@ from datasets_app.models import Finding
 from datasets_app.revisions import DataRevision
 from edgewise.api.authentication import user_of, workspace_of
 from edgewise.api.idempotency import idempotent
+from edgewise.api.pagination import NewestFirst
 from edgewise.lookup import as_id
 from edgewise.spec.quality import FindingCode
 
@@ -62,12 +63,19 @@ class FindingFilter(django_filters.FilterSet):  # type: ignore[misc]
         fields = ["code", "clip"]
 
 
+class SurestFirst(NewestFirst):
+    """Findings in the order of `findings`."""
+
+    ordering = ("-score", "id")  # type: ignore[assignment]
+
+
 class FindingResource(mixins.ListModelMixin, viewsets.GenericViewSet[Finding]):
     """What the check of one raw data noticed, the surest first, as the workspace's edits have left it."""
 
     serializer_class = FindingSerializer
     queryset = Finding.objects.none()
     filterset_class = FindingFilter
+    pagination_class = SurestFirst
 
     def get_queryset(self) -> QuerySet[Finding]:
         """Those of the raw data in the address, if the workspace sees it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import BooleanField, Case, Count, Q, QuerySet, Value, When
+from django.db.models import BooleanField, Case, Count, Exists, OuterRef, Q, QuerySet, Value, When
 
 from datasets_app.findings.kinds import KINDS, Kind
 from datasets_app.models import Finding
@@ -28,9 +28,14 @@ class Noticed:
 
 
 def findings(data: DataRevision) -> QuerySet[Any]:
-    """List the findings, the surest first, each with whether it is `settled`: undoing the edit opens it again."""
+    """List the findings, the surest first, each with whether it is `settled`: undoing the edit opens it again.
+
+    Where the copy that should stay was excluded, the first of the others stays in its place.
+    """
     excluded = data.overrides().filter(excluded=True).values("clip")
-    settled = Q(clip__in=excluded) | Q(other__in=excluded)
+    ahead = Finding.objects.filter(other=OuterRef("other"), pk__lt=OuterRef("pk"))
+    ahead = ahead.exclude(clip=OuterRef("clip")).exclude(clip__in=excluded)
+    settled = Q(clip__in=excluded) | (Q(other__in=excluded) & ~Q(Exists(ahead)))
     settled |= Q(code__in=ABOUT_LABELS, clip__in=data.overrides().values("clip"))
     return (
         Finding.objects.filter(raw_data=data.raw_data)
@@ -48,7 +53,7 @@ def noticed(data: DataRevision) -> list[Noticed]:
         .annotate(
             clips=Count("pk"),
             open=Count("pk", filter=Q(settled=False)),
-            speakers=Count("clip__speaker", distinct=True),
+            speakers=Count("clip__speaker", distinct=True, filter=~Q(clip__speaker="")),
         )
     )
     counts = {code: Noticed(KINDS[FindingCode(code)], *numbers) for code, *numbers in rows}

@@ -41,11 +41,6 @@ def takes(raw_data: RawData) -> list[Take]:
     return list(raw_data.takes.order_by("-id")[:TAKES_SHOWN])
 
 
-def take(raw_data: RawData, take_id: uuid.UUID) -> Take:
-    """One take."""
-    return one(raw_data.takes.filter(pk=take_id).select_related("raw_data__import_job"), "clip")
-
-
 def recorded(workspace: Workspace, raw_data_id: uuid.UUID) -> RawData:
     """Raw data of the workspace's own that is recorded, with its job."""
     rows = RawData.objects.filter(workspace=workspace, pk=raw_data_id, origin=Origin.RECORDED)

@@ -101,7 +101,7 @@ def delete_take(take: Take) -> None:
     """Forget a take.
 
     Raises:
-        Conflict: it has become a clip meanwhile, or is about to.
+        Conflict: it is about to become a clip.
     """
     name = take.file_name
     with transaction.atomic():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from deploy_app import services
 from edgewise.spec import client
@@ -23,6 +25,13 @@ def deploy_icon(run: Run) -> dict[str, Any]:
 def deploy_button(run: Run) -> dict[str, Any]:
     """Show the Deploy button of a run."""
     return {"run": run, "why_not": services.why_not_deployable(run)}
+
+
+@register.simple_tag
+def of_format(chosen: str, *formats: str) -> SafeString:
+    """Mark what belongs to some formats: deploy.js shows it with any of them, and hides it with all others."""
+    hidden = "" if chosen in formats else " hidden"
+    return format_html('data-format="{}"{}', " ".join(formats), hidden)
 
 
 @register.simple_tag

@@ -39,6 +39,7 @@ def test_a_clip_is_heard_relabelled_and_the_edit_undone(page: Page, world: World
 
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("was up")).to_have_count(0)
+    expect(row).to_be_visible()
     page.get_by_role("link", name="Edits").click()
     expect(page.get_by_text("An edit of 1 clip undone")).to_be_visible()
     expect(page.get_by_text("undone by edit")).to_be_visible()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -102,6 +103,14 @@ def test_a_typed_word_that_is_not_there_is_said_and_kept(new_dataset: Page) -> N
     expect(search).to_have_value("banana")
 
 
+def test_a_chosen_word_that_is_searched_for_stays_chosen(new_dataset: Page) -> None:
+    new_dataset.get_by_role("checkbox", name="stop").check()
+    search = new_dataset.get_by_label("Search keywords")
+    search.fill("stop")
+    search.press("Tab")
+    expect(new_dataset.get_by_role("checkbox", name="stop")).to_be_checked()
+
+
 def test_a_custom_network_shows_its_stages(new_run: Page) -> None:
     new_run.get_by_role("radio", name="Custom").check()
     expect(new_run.get_by_role("button", name="Add a stage")).to_be_visible()
@@ -122,6 +131,13 @@ def test_a_dataset_without_keywords_is_refused_in_its_dialog(new_dataset: Page) 
     expect(new_dataset.get_by_label("Name")).to_have_value("Without words")
     new_dataset.keyboard.press("Escape")
     expect(new_dataset.get_by_role("dialog")).to_be_hidden()
+
+
+def test_a_dialog_that_is_a_page_of_its_own_is_left_by_its_link(page: Page, world: World, sign_in: SignIn) -> None:
+    sign_in(page, world.reader)
+    page.goto(f"{world.pages['dataset']}rename")
+    page.get_by_role("link", name="Close").click()
+    expect(page).to_have_url(re.compile("/datasets/$"))
 
 
 def test_deleting_asks_once_and_names_what_stands_in_the_way(page: Page, world: World, sign_in: SignIn) -> None:

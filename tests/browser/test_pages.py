@@ -80,6 +80,22 @@ def test_signing_up_leads_to_the_datasets(page: Page) -> None:
     expect(page.get_by_role("heading", name="Datasets", level=1)).to_be_visible()
 
 
+def test_a_page_that_back_brings_again_follows_its_jobs_again(page: Page, world: World, sign_in: SignIn) -> None:
+    with page.expect_request("**/api/v1/events*"):
+        sign_in(page, world.reader)
+    with page.expect_request("**/api/v1/events*"):
+        page.evaluate("['pagehide', 'pageshow'].forEach((name) => dispatchEvent(new PageTransitionEvent(name)))")
+
+
+def test_what_is_copied_from_a_page_of_plain_http_is_selected(page: Page, world: World, sign_in: SignIn) -> None:
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    sign_in(page, world.reader)
+    page.goto(world.pages["deploy"])
+    page.get_by_role("button", name="Copy").first.click()
+    expect(page.get_by_role("button", name="Press Ctrl+C")).to_be_visible()
+    assert "pip install" in page.evaluate("String(getSelection())")
+
+
 def test_an_empty_workspace_teaches_the_next_step(page: Page, world: World, sign_in: SignIn) -> None:
     sign_in(page, world.newcomer)
     expect(page.get_by_role("link", name="Try it with synthetic speech")).to_be_visible()

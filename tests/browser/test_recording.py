@@ -191,6 +191,21 @@ def test_a_server_that_is_away_costs_no_take(booth: Page, troubles: list[str]) -
     troubles.clear()
 
 
+def test_a_take_that_is_refused_stays_to_be_tried_again(booth: Page) -> None:
+    page = booth
+    begin(page, "Refused", "stop")
+    page.get_by_label("Who speaks").fill("Ada/Grace")
+    take_one(page)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("was not stored")
+    expect(page.get_by_text("0 of 50")).to_be_visible()
+    page.get_by_label("Who speaks").fill("Ada")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_text("1 of 50")).to_be_visible()
+    expect(page.locator("[data-takes] tbody audio[src^='/api/']")).to_have_count(1)
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+
+
 def test_without_permission_the_page_says_what_to_do(
     launch: Callable[..., Browser], site: str, world: World, sign_in: SignIn, troubles: list[str]
 ) -> None:

@@ -10,6 +10,7 @@ from tests.browser.conftest import page_of
 from tests.browser.world import World
 
 SignIn = Callable[[Page, str], None]
+ASKED = "() => { window.asked += 1; return new Promise(() => {}); }"
 
 
 def open_page(page: Page, world: World, sign_in: SignIn) -> None:
@@ -32,6 +33,13 @@ def test_without_a_microphone_the_page_says_so(page: Page, world: World, sign_in
     open_page(page, world, sign_in)
     page.get_by_role("button", name="Listen").click()
     expect(page.get_by_role("alert")).to_contain_text("No microphone was found")
+
+
+def test_the_microphone_is_asked_for_once(page: Page, world: World, sign_in: SignIn) -> None:
+    page.add_init_script(f"window.asked = 0; navigator.mediaDevices.getUserMedia = {ASKED}")
+    open_page(page, world, sign_in)
+    page.get_by_role("button", name="Listen").dblclick()
+    assert page.evaluate("window.asked") == 1
 
 
 def test_without_https_the_microphone_alone_is_missing(page: Page, world: World, sign_in: SignIn) -> None:

@@ -14,6 +14,7 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 
 from datasets_app.models import Clip, ClipKind, FileProblem, RawData, RawDataImport, Split, Take
+from datasets_app.services import count_new_clips
 from edgewise import storage
 from edgewise.jobs import services
 from edgewise.spec.quality import FindingCode
@@ -163,3 +164,4 @@ def _write(job: RawDataImport, assembled: _Assembled, takes: list[Take]) -> None
         rows = raw_data.clips.values_list("kind", "label", "split", "length", "sample_rate")
         summarize(raw_data, map(ClipFacts._make, rows))
         raw_data.save()
+        count_new_clips(raw_data)

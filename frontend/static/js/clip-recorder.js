@@ -3,7 +3,8 @@
 //   off → starting → listening (a word is found and cut out) → review (keep or re-take) → listening …
 //                  → noise (ten seconds as they are) ────────↗
 //
-// A take that is kept is sent at once; until the server has it, it stays here and is sent again.
+// A take that is kept is sent at once; until the server has it, it stays here and is sent again. One that is refused
+// stays as a row, to be tried again or deleted.
 import { warnings, WordFinder } from "./word-finder.js";
 import { showLevel } from "./level.js";
 import { obstacle, offer, open } from "./microphone.js";
@@ -16,6 +17,12 @@ const RETRY_MILLISECONDS = 1000;
 
 const wait = (milliseconds) => new Promise((done) => { setTimeout(done, milliseconds); });
 
+// What an answer that is no success says, and of which fields.
+async function problem(answer) {
+  const { detail, remedy, errors } = await answer.json().catch(() => ({ detail: `The server failed (${answer.status}).` }));
+  return { reason: `${detail} ${remedy ?? ""}`, fields: (errors ?? []).map(({ field }) => field) };
+}
+
 class ClipRecorder extends HTMLElement {
   connectedCallback() {
     const part = (name) => this.querySelector(`[data-${name}]`);
@@ -26,15 +33,22 @@ class ClipRecorder extends HTMLElement {
     this.clipSeconds = Number(this.getAttribute("milliseconds")) / 1000;
     this.mode = "off";
     this.unsent = new Set();
+    this.refused = new Map();
     this.remember("speaker", this.parts.speaker);
     this.parts.record.addEventListener("click", () => this.press());
     this.parts.keep.addEventListener("click", () => this.keep());
     this.parts.again.addEventListener("click", () => this.listen());
-    this.parts.microphones.addEventListener("change", () => this.close());
-    this.parts.takes.addEventListener("click", (event) => this.remove(event.target.closest("[data-delete]")));
+    this.parts.microphones.addEventListener("change", () => {
+      this.close();
+      this.choose();
+    });
+    this.parts.takes.addEventListener("click", ({ target }) => {
+      if (target.closest("[data-delete]")) this.remove(target.closest("[data-delete]"));
+      else if (target.closest("[data-retry]")) this.retry(target.closest("tr"));
+    });
     this.addEventListener("change", (event) => event.target.name === "word" && this.choose());
     this.onKey = (event) => this.key(event);
-    this.onLeave = (event) => this.unsent.size && event.preventDefault();
+    this.onLeave = (event) => this.unsent.size + this.refused.size && event.preventDefault();
     document.addEventListener("keydown", this.onKey);
     addEventListener("beforeunload", this.onLeave);
     this.say("trouble", obstacle());
@@ -197,7 +211,7 @@ class ClipRecorder extends HTMLElement {
     this.say("warnings", `Not kept. ${found.join(" ")}`);
   }
 
-  async keep() {
+  keep() {
     const { take } = this;
     if (!take) return;
     this.take = null;
@@ -206,16 +220,34 @@ class ClipRecorder extends HTMLElement {
     form.set("kind", take.kind);
     form.set("label", take.label);
     form.set("speaker", this.parts.speaker.value);
-    const stored = this.store(form);
-    this.count(take.kind, take.label, 1);
+    this.deliver({ take, form, key: crypto.randomUUID() });
     if (!this.advance()) {
       this.show("ready");
       this.say("state", "All words have enough clips. Press Done, or go on.");
     } else if (take.kind === "noise") this.stop();
     else this.listen();
-    const row = await stored;
-    if (row) this.add(row);
-    else this.count(take.kind, take.label, -1);
+  }
+
+  async deliver(delivery) {
+    const { take: { kind, label, samples, rate }, form } = delivery;
+    this.count(kind, label, 1);
+    const stored = await this.store(delivery);
+    if (stored) {
+      this.add({ ...stored, seconds: stored.length / stored.sample_rate, sound: `${this.getAttribute("takes")}/${stored.id}/audio` });
+      return;
+    }
+    this.count(kind, label, -1);
+    const sound = URL.createObjectURL(form.get("file"));
+    const row = this.add({ id: "", kind, label: label || "Background noise", speaker: form.get("speaker"), seconds: samples.length / rate, sound });
+    this.refused.set(row, delivery);
+  }
+
+  // The name of who speaks can be mended; else the take is sent as it was.
+  retry(row) {
+    const delivery = this.refused.get(row);
+    if (delivery.isSpeakerRefused) delivery.form.set("speaker", this.parts.speaker.value);
+    this.drop(row);
+    this.deliver(delivery);
   }
 
   // --- the server ----------------------------------------------------------------------------------------------------
@@ -226,15 +258,17 @@ class ClipRecorder extends HTMLElement {
   }
 
   // Sends a take until the server has it or refuses it; the key keeps it from being stored twice.
-  async store(form) {
-    const headers = { "Idempotency-Key": crypto.randomUUID() };
+  async store(delivery) {
+    const { form, key } = delivery;
+    const headers = { "Idempotency-Key": key };
     this.unsent.add(form);
     let answer;
+    let refusals = 0;
     for (let attempt = 1; !answer; attempt += 1) {
       try {
         answer = await this.request("POST", this.getAttribute("takes"), { body: form, headers });
         // 409 also says that the server is still at the first of two requests with one key.
-        if ((answer.status >= 500 || answer.status === 409) && attempt < TRIES) answer = null;
+        if ((answer.status >= 500 || answer.status === 409) && (refusals += 1) < TRIES) answer = null;
       } catch {
         this.say("trouble", "The server cannot be reached. Takes stay on this page and are sent when it answers; do not close the page.");
       }
@@ -242,8 +276,9 @@ class ClipRecorder extends HTMLElement {
     }
     this.unsent.delete(form);
     if (!answer.ok) {
-      const { detail, remedy } = await answer.json().catch(() => ({ detail: `The server failed (${answer.status}).` }));
-      this.say("trouble", `The take was not stored. ${detail} ${remedy ?? ""}`);
+      const { reason, fields } = await problem(answer);
+      delivery.isSpeakerRefused = fields.includes("speaker");
+      this.say("trouble", `The take was not stored. ${reason}`);
       return null;
     }
     if (!this.unsent.size) this.say("trouble", "");
@@ -251,19 +286,29 @@ class ClipRecorder extends HTMLElement {
   }
 
   async remove(button) {
-    if (!button) return;
+    button.disabled = true;
     const row = button.closest("tr");
-    const answer = await this.request("DELETE", `${this.getAttribute("takes")}/${row.dataset.take}`);
-    if (!answer.ok && answer.status !== 404) {
-      const { detail, remedy } = await answer.json();
-      this.say("trouble", `${detail} ${remedy ?? ""}`);
+    const wasRefused = this.refused.has(row);
+    const trouble = wasRefused ? "" : await this.forget(row.dataset.take);
+    if (trouble) {
+      this.say("trouble", trouble);
+      button.disabled = false;
       return;
     }
     const neighbour = row.nextElementSibling ?? row.previousElementSibling;
-    row.remove();
-    this.count(row.dataset.kind, row.dataset.label, -1);
-    this.showTakes();
+    this.drop(row);
+    if (!wasRefused) this.count(row.dataset.kind, row.dataset.label, -1);
     (neighbour?.querySelector("[data-delete]") ?? this.parts.record).focus();
+  }
+
+  // Says why the server did not delete a take, or "".
+  async forget(id) {
+    try {
+      const answer = await this.request("DELETE", `${this.getAttribute("takes")}/${id}`);
+      return answer.ok || answer.status === 404 ? "" : (await problem(answer)).reason;
+    } catch {
+      return "The server cannot be reached. Check your connection, then try again.";
+    }
   }
 
   // --- what is shown -------------------------------------------------------------------------------------------------
@@ -298,13 +343,22 @@ class ClipRecorder extends HTMLElement {
     }
   }
 
-  add(take) {
+  // A take without an id is one that was refused.
+  add({ id, kind, label, speaker, seconds, sound }) {
     const row = this.querySelector("template").content.firstElementChild.cloneNode(true);
-    Object.assign(row.dataset, { take: take.id, label: take.label, kind: take.kind });
-    const texts = { label: take.label, speaker: take.speaker, seconds: `${(take.length / take.sample_rate).toFixed(1)} s` };
+    Object.assign(row.dataset, { take: id, label, kind });
+    const texts = { label, speaker, seconds: `${seconds.toFixed(1)} s` };
     for (const [name, text] of Object.entries(texts)) row.querySelector(`[data-fill=${name}]`).textContent = text;
-    row.querySelector("audio").src = `${this.getAttribute("takes")}/${take.id}/audio`;
+    row.querySelector("audio").src = sound;
+    row.querySelector("[data-retry]").hidden = Boolean(id);
     this.parts.takes.tBodies[0].prepend(row);
+    this.showTakes();
+    return row;
+  }
+
+  drop(row) {
+    if (this.refused.delete(row)) URL.revokeObjectURL(row.querySelector("audio").src);
+    row.remove();
     this.showTakes();
   }
 

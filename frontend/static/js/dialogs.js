@@ -9,7 +9,8 @@ document.addEventListener("htmx:afterSwap", (event) => {
 });
 
 document.addEventListener("click", (event) => {
-  if (event.target.closest("[data-close]")) {
+  // A dialog that is a page of its own is left by the link.
+  if (dialog.open && event.target.closest("[data-close]")) {
     event.preventDefault();
     dialog.close();
   }

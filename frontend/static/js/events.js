@@ -30,8 +30,15 @@ export function follow(address, after = "") {
       document.dispatchEvent(new CustomEvent(`live:${kind}`, { detail: JSON.parse(event.data) }));
     });
   }
-  // Chrome reports an error while it leaves the page.
-  addEventListener("pagehide", () => source.close(), { once: true });
+  // Chrome reports an error while it leaves the page. Back may bring the very page again: then it catches up.
+  addEventListener("pagehide", () => {
+    if (source.readyState === EventSource.CLOSED) return;
+    source.close();
+    addEventListener("pageshow", () => {
+      wasLost = true;
+      follow(address);
+    }, { once: true });
+  }, { once: true });
 }
 
 let wasLost = false;

@@ -1,8 +1,9 @@
 // <job-status job="id" state="running"> follows one job.
 //
 // Numbers change in place, wherever on the page they stand. When the state changes, or somebody wishes to cancel, the
-// server draws the part named by `refresh` anew: it knows the words, the buttons and what comes next. With `every` the part is also drawn anew whenever the job has got that many
-// steps further (a run's row shows its newest validation that way).
+// server draws the part named by `refresh` anew: it knows the words, the buttons and what comes next. With `every` the
+// part is also drawn anew whenever the job has got that many steps further (a run's row shows its newest validation that
+// way).
 import { duration } from "./relative-time.js";
 
 const number = (value) => Math.round(value).toLocaleString("en");

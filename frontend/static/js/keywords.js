@@ -10,7 +10,8 @@ class KeywordPicker extends HTMLElement {
     this.querySelector("[data-tools]").hidden = false;
     // The hidden fields carry the order; boxes would be sent in the order of the list.
     for (const box of this.boxes.values()) box.removeAttribute("name");
-    this.addEventListener("change", (event) => this.boxes.has(event.target.value) && this.toggle(event.target));
+    // The search field changes too, and may hold a word.
+    this.addEventListener("change", ({ target }) => this.boxes.get(target.value) === target && this.toggle(target));
     this.addEventListener("click", (event) => this.click(event));
     this.search.addEventListener("input", () => this.filter());
     this.search.addEventListener("keydown", (event) => this.enter(event));

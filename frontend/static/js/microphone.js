@@ -1,5 +1,5 @@
-// The microphone as a stream of samples, at the device's own rate or another. Nothing is done to the sound: no echo cancelling, no
-// noise suppression, no automatic gain, for a device in the field does none of it either.
+// The microphone as a stream of samples, at the device's own rate or another. Nothing is done to the sound: no echo
+// cancelling, no noise suppression, no automatic gain, for a device in the field does none of it either.
 
 const AS_IT_IS = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1 };
 const REMEDIES = {

@@ -36,6 +36,7 @@ class TryIt extends HTMLElement {
     this.rows = [...this.querySelectorAll("[data-label]")];
     this.strip = new ScoreStrip(this.parts.wave, this.parts.heat, this.labels.length);
     this.stream = 0;
+    this.wish = null; // The microphone or recording that was asked for last: both take their time.
     this.life = new AbortController();
     this.connect();
     const hasWebAssembly = typeof WebAssembly !== "undefined";
@@ -48,6 +49,7 @@ class TryIt extends HTMLElement {
 
   disconnectedCallback() {
     this.life.abort();
+    this.wish = null;
     this.microphone?.close();
     this.worker?.terminate();
     URL.revokeObjectURL(this.parts.player.src);
@@ -150,21 +152,29 @@ class TryIt extends HTMLElement {
   // --- the microphone ------------------------------------------------------------------------------------------------
 
   async listen() {
+    if (this.dataset.mode === "starting") return;
     this.stop();
+    const wish = this.wish = {};
     this.seconds = 0;
     this.show("starting");
     this.say("trouble", "");
     this.say("state", "Switching the microphone on …");
+    let microphone;
     try {
       const device = this.parts.microphones.querySelector("select").value;
-      this.microphone = await open(this.getAttribute("worklet"), device, (block) => this.pass(block), this.rate);
+      microphone = await open(this.getAttribute("worklet"), device, (block) => this.pass(block), this.rate);
     } catch (error) {
+      if (wish !== this.wish) return;
       this.show("off");
       this.say("trouble", error.message);
       this.say("state", "The microphone is off.");
       return;
     }
-    const { microphone } = this;
+    if (wish !== this.wish) {
+      microphone.close();
+      return;
+    }
+    this.microphone = microphone;
     microphone.track.addEventListener("ended", () => {
       this.stop();
       this.say("trouble", "The microphone was taken away. Plug it in or choose another one, then press Listen again.");
@@ -199,16 +209,20 @@ class TryIt extends HTMLElement {
   async take(file) {
     if (!file) return;
     this.stop();
+    const wish = this.wish = {};
+    if (this.dataset.mode === "starting") this.show("off");
     this.say("trouble", "");
     this.say("state", `Reading ${file.name} …`);
     let samples;
     try {
       samples = mono(await new OfflineAudioContext(1, 1, this.rate).decodeAudioData(await file.arrayBuffer()));
     } catch {
+      if (wish !== this.wish) return;
       this.say("state", "");
       this.say("trouble", `${file.name} is no sound that this browser can read. Choose a wav, flac, mp3, ogg or m4a file.`);
       return;
     }
+    if (wish !== this.wish) return;
     this.seconds = samples.length / this.rate;
     this.name = file.name;
     URL.revokeObjectURL(this.parts.player.src);

@@ -3,6 +3,15 @@
 import { Selection, dropped } from "./selection.js";
 import * as tus from "./tus.js";
 
+// The same archive is on its way already, under another name.
+class Underway extends Error {
+  constructor(name) {
+    super();
+    const message = `This is being uploaded already, as “${name}”. Take that name to go on with it, or discard that upload first, in the box at the bottom.`;
+    this.errors = [{ field: "name", message }];
+  }
+}
+
 class ArchivePicker extends HTMLElement {
   connectedCallback() {
     const [button, folder] = this.querySelectorAll("[data-folder] > *");
@@ -46,8 +55,9 @@ class ArchivePicker extends HTMLElement {
     complain(form, "file", chosen ? "" : "There are no files in it. Choose the archive or the folder with the recordings.");
     if (!chosen) return;
     const name = form.elements.name;
-    if (!name.value || name.value === this.suggestion) name.value = chosen.name.slice(0, name.maxLength);
-    this.suggestion = name.value;
+    const suggestion = chosen.name.slice(0, name.maxLength);
+    if (!name.value || name.value === this.suggestion) name.value = suggestion;
+    this.suggestion = suggestion;
     if (!(await chosen.isArchive())) {
       this.chosen = null;
       complain(form, "file", `${chosen.fileName} is no archive. Choose a .zip, .tar or .tar.gz, or the folder with the recordings, which is packed here.`);
@@ -71,7 +81,7 @@ class ArchivePicker extends HTMLElement {
       this.querySelector("[data-chosen]").textContent = "";
       document.getElementById("dialog").close();
     } catch (error) {
-      if (!(error instanceof tus.Refused || error instanceof tus.Unreachable)) throw error;
+      if (![tus.Refused, tus.Unreachable, Underway].some((kind) => error instanceof kind)) throw error;
       show(form, error);
     } finally {
       button.disabled = false;
@@ -81,12 +91,13 @@ class ArchivePicker extends HTMLElement {
   async begin(form) {
     const box = document.querySelector("upload-box");
     const { archive, fileName, isFolder, fingerprint, name: suggestion } = this.chosen;
+    const name = form.elements.name.value.trim() || suggestion;
     const unfinished = box.unfinished(fingerprint);
     if (unfinished) {
+      if (![suggestion, unfinished.record.name].includes(name)) throw new Underway(unfinished.record.name);
       await unfinished.goOn(this.chosen);
       return;
     }
-    const name = form.elements.name.value.trim() || suggestion;
     const metadata = { name, filename: isFolder ? `${fileName}.tar` : fileName };
     const begun = await tus.begin(this.getAttribute("uploads"), archive.size, metadata);
     box.begin({ ...begun, name, fileName, isFolder, fingerprint, size: archive.size }, archive);

@@ -195,7 +195,9 @@ def test_a_stretch_of_a_clip_is_played(script: APIClient, audio: str) -> None:
     assert np.array_equal(np.frombuffer(content[44:], "<i2"), noise(800, 7)[100:150])
 
 
-@pytest.mark.parametrize("query", ["offset=801", "offset=-1", "offset=x", "length=801", "offset=700&length=101"])
+@pytest.mark.parametrize(
+    "query", ["offset=801", "offset=-1", "offset=x", "length=801", "offset=700&length=101", f"offset={'9' * 5000}"]
+)
 def test_a_stretch_outside_the_clip(script: APIClient, audio: str, query: str) -> None:
     assert len(fields(script.get(f"{audio}?{query}"))) == 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -158,7 +159,9 @@ def test_ticked_clips_are_edited_and_the_edit_is_undone(browser: Client, raw_dat
     assert "2 clips relabelled “down”" in answer.content.decode()
     assert "up/05.wav" not in shown(answer)
     edit = ClipEdit.objects.get()
-    answer = browser.post(f"{page[:-6]}/edits/{edit.pk}/undo", {"next": f"{page}?label=up"}, follow=True)
+    [returns_to] = re.findall(r'name="next" value="([^"]*)"', answer.content.decode())
+    answer = browser.post(f"{page[:-6]}/edits/{edit.pk}/undo", {"next": unescape(returns_to)}, follow=True)
+    assert answer.redirect_chain == [(f"{page}?label=up", 302)]
     assert "up/05.wav" in shown(answer)
     history = browser.get(f"{page[:-6]}/edits").content.decode()
     assert "An edit of 2 clips undone" in history
@@ -172,6 +175,15 @@ def test_all_that_match_are_edited(browser: Client, raw_data: RawData) -> None:
     assert shown(browser.get(f"{page}?state=excluded")) == ["left/09.wav", "left/19.wav", "left/29.wav"]
     edit = ClipEdit.objects.get()
     assert len(shown(browser.get(f"{page}?edit={edit.pk}"))) == edit.clip_count == 3
+
+
+def test_an_edit_of_others_tells_nothing_of_its_clips(raw_data: RawData, script: APIClient, bob: User) -> None:
+    RawData.objects.filter(pk=raw_data.pk).update(shared=True)
+    body = {"action": "exclude", "clips": [clip(raw_data, "up/05.wav").pk]}
+    edit = script.post(f"/api/v1/raw-data/{raw_data.pk}/edits", body).json()["id"]
+    address = f"/api/v1/raw-data/{raw_data.pk}/clips?edit={edit}"
+    assert len(script.get(address).json()["results"]) == 1
+    assert client_of(bob).get(address).json()["results"] == []
 
 
 def test_all_that_match_now_may_not_be_what_was_seen(browser: Client, raw_data: RawData) -> None:
@@ -199,6 +211,12 @@ def test_what_is_refused_is_said_on_the_page_and_nothing_is_lost(
     assert answer.status_code == 400
     assert says in answer.content.decode()
     assert len(re.findall(r'name="clip"[^>]+checked', answer.content.decode())) == len(ticked)
+
+
+@pytest.mark.parametrize("number", ["x", "9" * 18, "9" * 5000])
+def test_numbers_of_pages_that_there_are_not(browser: Client, raw_data: RawData, number: str) -> None:
+    for address in (f"edits?before={number}", f"?page={number}"):
+        assert browser.get(f"/datasets/raw/{raw_data.pk}/{address}").status_code == 200
 
 
 def test_an_undo_leads_to_no_other_site(browser: Client, script: APIClient, raw_data: RawData) -> None:

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from datasets_app import services
-from datasets_app.edits import relabel_clips, undo_edit
+from datasets_app.edits import exclude_clips, relabel_clips, undo_edit
 from datasets_app.findings.queries import findings, noticed
 from datasets_app.findings.services import exclude_found
 from datasets_app.models import Clip, Finding, RawData
@@ -130,11 +130,29 @@ def test_relabelling_settles_a_doubtful_label_alone(data: DataRevision, workspac
 
 
 def test_excluding_the_other_copy_settles_a_duplicate(data: DataRevision, workspace: Workspace, alice: User) -> None:
-    from datasets_app.edits import exclude_clips
-
     other = clip(data.raw_data, "up/06.wav").pk
     exclude_clips(workspace=workspace, user=alice, raw_data=data.raw_data, clips=[other])
     assert counts(data)["exact-duplicate-across-splits"] == (1, 0)
+
+
+def test_of_three_copies_one_stays_whichever_is_excluded_first(
+    data: DataRevision, workspace: Workspace, alice: User
+) -> None:
+    kept, *copies = [clip(data.raw_data, name) for name in ("down/06.wav", "down/08.wav", "down/10.wav")]
+    code = FindingCode.EXACT_DUPLICATE
+    for copy in copies:
+        Finding.objects.create(raw_data=data.raw_data, clip=copy, other=kept, code=code)
+    exclude_clips(workspace=workspace, user=alice, raw_data=data.raw_data, clips=[kept.pk])
+    assert counts(data)[code] == (2, 1)
+    exclude_found(data=data, user=alice, code=code)
+    assert counts(data)[code] == (2, 0)
+    assert data.clips().filter(pk__in=[copy.pk for copy in copies], excluded=False).count() == 1
+
+
+def test_speakers_are_people_whose_names_are_known(data: DataRevision) -> None:
+    assert [found.speakers for found in noticed(data)] == [2, 1, 1]
+    Clip.objects.filter(raw_data=data.raw_data).update(speaker="")
+    assert [found.speakers for found in noticed(data)] == [0, 0, 0]
 
 
 def test_what_one_workspace_settles_stays_open_for_others(data: DataRevision, alice: User, bob: User) -> None:
@@ -190,7 +208,9 @@ def test_queries_do_not_grow_with_findings(browser: Client, doubtful: RawData) -
 def test_the_api_lists_counts_and_settles(script: APIClient, doubtful: RawData) -> None:
     address = f"/api/v1/raw-data/{doubtful.pk}/findings"
     listed = script.get(address, {"code": "wrong-label"}).json()["results"]
-    assert [(one["suggestion"], one["settled"]) for one in listed] == [("down", False)] * 2
+    assert [(one["suggestion"], one["score"], one["settled"]) for one in listed] == [
+        ("down", 0.9, False), ("down", 0.6, False),
+    ]  # fmt: skip
     assert [one["code"] for one in script.get(f"{address}/counts").json()] == [
         "wrong-label", "exact-duplicate-across-splits", "speaker-in-several-splits",
     ]  # fmt: skip

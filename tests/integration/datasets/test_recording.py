@@ -136,6 +136,44 @@ def test_more_takes_leave_the_clips_that_are_there_as_they_were(
     assert list(store.rglob("*.pcm")) == []
 
 
+def test_datasets_count_what_is_recorded_later(
+    recording: RawData, say: Say, work: Work, workspace: Workspace, alice: User, browser: Client
+) -> None:
+    for number in range(10):
+        say(seed=number)
+        say("light on", seed=20 + number)
+    dataset = datasets.create_dataset(
+        workspace=workspace, user=alice, raw_data=finished(recording, work), name="D",
+        parameters={"keywords": ["up"], "clip_duration_ms": 250},
+    )  # fmt: skip
+    before = dataset.totals["train"]
+    say(seed=40)
+    finished(recording, work)
+    assert browser.get(f"/datasets/{dataset.pk}/").context["dataset"].totals["train"] > before
+
+
+def test_deleting_a_recording_leaves_the_packs_that_another_one_needs(
+    recording: RawData, say: Say, work: Work, workspace: Workspace, alice: User, store: Path
+) -> None:
+    def record(other: RawData, *seeds: int) -> RawData:
+        for seed in seeds:
+            file: File[bytes] = ContentFile(wav(noise(RATE // 4, seed), RATE), "take.wav")
+            services.add_take(raw_data=other, user=alice, file=file, label="up")
+        return finished(other, work)
+
+    same = services.begin_recording(workspace=workspace, user=alice, name="Same sound", parameters={"words": ["up"]})
+    first, pack = record(recording, 1), record(same, 1).pack
+    assert first.pack == pack
+    longer = record(same, 2)
+    datasets.delete_raw_data(first)
+    assert (store / pack).exists(), "runs on “Same sound” read it"
+    again = record(
+        services.begin_recording(workspace=workspace, user=alice, name="Third", parameters={"words": ["up"]}), 1
+    )
+    datasets.delete_raw_data(longer)
+    assert [path.name for path in store.rglob("*.pcm")] == [Path(again.pack).name]
+
+
 def test_takes_are_checked_together_with_the_clips_before_them(recording: RawData, say: Say, work: Work) -> None:
     say(seed=1, speaker="Ada")
     finished(recording, work)
@@ -344,6 +382,28 @@ def test_pages_of_a_recording_lead_back_to_the_microphone(browser: Client, recor
     say()
     assert "1 take so far" in browser.get("/datasets/").content.decode()
     assert "1 of 50" in browser.get(record).content.decode()
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.FAILED, State.CANCELLED])
+def test_what_there_was_stays_while_more_is_put_together_and_nobody_is_sent_to_delete_it(
+    browser: Client, recording: RawData, say: Say, work: Work, workspace: Workspace, alice: User, state: State
+) -> None:
+    for number in range(10):
+        say(seed=number)
+    say("light on", seed=20)
+    row = finished(recording, work)
+    datasets.create_dataset(
+        workspace=workspace, user=alice, raw_data=row, name="My words",
+        parameters={"keywords": ["up"], "clip_duration_ms": 250},
+    )  # fmt: skip
+    say(seed=21)
+    ended = None if state == State.QUEUED else row.import_job.finished_at
+    RawDataImport.objects.filter(raw_data=row).update(state=state, finished_at=ended)
+    for address in ("/datasets/", f"/datasets/raw/{row.pk}/"):
+        page = browser.get(address).content.decode()
+        assert "My words" in page
+        assert "start again" not in page
+        assert ("Nothing is lost" in page) == (state != State.QUEUED)
 
 
 def test_words_are_begun_added_and_finished_by_forms(browser: Client, recording: RawData, say: Say) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from html import unescape
 
 import pytest
+from django.template.loader import render_to_string
 from django.test import Client
 
 from deploy_app import services
+from deploy_app.formats import FORMATS
 from edgewise.accounts.models import User
 from edgewise.jobs.models import State
 from edgewise.spec import client
@@ -16,6 +19,7 @@ from tests.integration.deploy.conftest import Build
 from tests.networks import CLIP_SAMPLES, LABELS
 
 pytestmark = pytest.mark.django_db
+BELONGS_TO = re.compile(r'data-format="([^"]*)"( hidden)?')
 
 
 @pytest.fixture
@@ -64,6 +68,14 @@ def test_what_was_built_before_anything_was_written_down_says_so(run: Run, alice
 
 def test_the_page_says_how_the_client_is_installed_as_the_readme_does(run: Run, browser: Client) -> None:
     assert client.INSTALLATION in browser.get(f"/runs/{run.pk}/deploy").text
+
+
+@pytest.mark.parametrize("chosen", FORMATS)
+def test_the_page_says_how_a_format_is_used_and_nothing_of_others(run: Run, chosen: str) -> None:
+    usage = render_to_string("deploy/usage.html", {"run": run, "chosen": chosen})
+    shown = [formats.split() for formats, hidden in BELONGS_TO.findall(usage) if not hidden]
+    assert shown
+    assert all(chosen in formats for formats in shown)
 
 
 def test_the_page_writes_the_program_that_talks_to_a_board(run: Run, browser: Client) -> None:

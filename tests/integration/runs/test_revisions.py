@@ -15,6 +15,7 @@ from datasets_app import edits
 from datasets_app.models import Clip, Dataset, RawData
 from edgewise.accounts.models import User, Workspace
 from edgewise.errors import Invalid
+from edgewise.ids import new_id
 from edgewise.jobs import services as jobs
 from runs_app import previews, services
 from runs_app.models import Project, Run
@@ -97,6 +98,19 @@ def test_a_run_goes_on_and_is_repeated_on_the_same_batches(
     first.refresh_from_db()
     repeated.refresh_from_db()
     assert repeated.manifest_sha256 == first.manifest_sha256
+
+
+def test_a_repeated_run_does_not_hear_what_was_recorded_since(
+    optimize: Callable[..., Run], tones: RawData, tmp_path: Path
+) -> None:
+    first = optimize("first")
+    before = batches_of(first, tmp_path)
+    for clip in Clip.objects.filter(raw_data=tones, split="train"):
+        clip.pk, clip.name = new_id(), f"{clip.name} again"
+        clip.save(force_insert=True)
+    first.refresh_from_db()
+    assert same(batches_of(optimize("repeated", same_data_as=first), tmp_path), before)
+    assert not same(batches_of(optimize("new"), tmp_path), before)
 
 
 def test_another_datasets_run_cannot_be_repeated(
