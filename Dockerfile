@@ -18,10 +18,6 @@ RUN if [ "$CUDA" = yes ]; then \
         && pip install --no-cache-dir "tensorflow[and-cuda]==$version"; \
     fi
 
-# TARGETS=yes adds the compiler for other processors and for WebAssembly, which Try it needs.
-ARG TARGETS=no
-RUN if [ "$TARGETS" = yes ]; then pip install --no-cache-dir ziglang==0.17.1; fi
-
 # The C library of an artifact is compiled and run before it is handed out. Debian keeps no old version that could be
 # named here.
 # hadolint ignore=DL3008

@@ -1,6 +1,6 @@
 """The C library on emulated microcontrollers: the same features and scores as here, and what they cost there.
 
-`qemu-system-arm` (a package of Debian) emulates ARM's MPS2 boards. The image is built by the extra `targets`.
+`qemu-system-arm` (a package of Debian) emulates ARM's MPS2 boards. The image is built by Zig's compiler.
 """
 
 from __future__ import annotations

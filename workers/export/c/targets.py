@@ -1,6 +1,6 @@
 """What the library is compiled for, by Zig's C compiler, which needs nothing of a target but its name.
 
-It comes with the optional extra `targets` (`ziglang`, 411 MB).
+It comes with the extra `targets` (`ziglang`, 411 MB), which Edgewise's own environment has.
 """
 
 from __future__ import annotations
