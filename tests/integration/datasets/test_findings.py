@@ -22,7 +22,8 @@ from edgewise.accounts.models import User, Workspace
 from edgewise.accounts.services import give_personal_workspace
 from edgewise.errors import Conflict, Invalid
 from edgewise.spec.quality import FindingCode
-from tests.integration.datasets.conftest import SPEAKERS, Work, client_of, make_clips
+from tests.integration.conftest import client_of
+from tests.integration.datasets.conftest import SPEAKERS, Work, make_clips
 from tests.unit.audio.recordings import noise, plain_wav, tar
 
 pytestmark = pytest.mark.django_db
@@ -68,13 +69,6 @@ def doubtful(alice: User) -> RawData:
 @pytest.fixture
 def data(doubtful: RawData, workspace: Workspace) -> DataRevision:
     return DataRevision(doubtful, workspace)
-
-
-@pytest.fixture
-def browser(alice: User, workspace: Workspace) -> Client:
-    client = Client(headers={"host": "localhost"})
-    client.force_login(alice)
-    return client
 
 
 def clip(raw_data: RawData, name: str) -> Clip:

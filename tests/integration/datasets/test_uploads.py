@@ -19,7 +19,8 @@ from rest_framework.test import APIClient
 from datasets_app import uploads
 from datasets_app.models import RawData, Upload
 from edgewise.accounts.models import User
-from tests.integration.datasets.conftest import Work, client_of
+from tests.integration.conftest import client_of
+from tests.integration.datasets.conftest import Work
 
 pytestmark = pytest.mark.django_db
 ADDRESS = "/api/v1/uploads"
@@ -27,10 +28,9 @@ TUS = {"Tus-Resumable": "1.0.0"}
 CHUNK = "application/offset+octet-stream"
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, settings: Settings) -> Path:
-    settings.UPLOAD_FOLDER = tmp_path / "uploads"
-    return tmp_path / "uploads"
+@pytest.fixture
+def folder(home: Path) -> Path:
+    return home / "uploads"
 
 
 def metadata(**texts: str) -> str:

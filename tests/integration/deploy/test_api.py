@@ -12,10 +12,10 @@ from rest_framework.test import APIClient
 from deploy_app import formats
 from deploy_app.models import Artifact
 from edgewise.accounts.models import User
-from edgewise.accounts.services import give_personal_workspace
 from edgewise.jobs.models import State
 from runs_app.models import Run
-from tests.integration.deploy.conftest import Build, script_of
+from tests.integration.conftest import client_of
+from tests.integration.deploy.conftest import Build
 
 pytestmark = pytest.mark.django_db
 
@@ -141,9 +141,8 @@ def test_an_artifact_is_cancelled_and_deleted(run: Run, script: APIClient) -> No
     assert script.get(address).status_code == 404
 
 
-def test_another_workspaces_artifact_is_unknown(built: Artifact, run: Run) -> None:
-    bob = User.objects.create_user("bob@example.org", "correct horse battery")
-    stranger = script_of(bob, give_personal_workspace(bob))
+def test_another_workspaces_artifact_is_unknown(built: Artifact, run: Run, bob: User) -> None:
+    stranger = client_of(bob)
     unknown = "01890000-0000-7000-8000-000000000000"
     for theirs, nobodys in (
         (f"/api/v1/artifacts/{built.pk}", f"/api/v1/artifacts/{unknown}"),

@@ -13,10 +13,9 @@ from rest_framework.test import APIClient
 from deploy_app.models import Artifact
 from edgewise import storage
 from edgewise.accounts.models import User
-from edgewise.accounts.services import give_personal_workspace
 from edgewise.jobs.models import State
 from runs_app.models import Run
-from tests.integration.deploy.conftest import script_of
+from tests.integration.conftest import client_of
 
 pytestmark = pytest.mark.django_db
 
@@ -75,10 +74,8 @@ def test_what_the_archive_does_not_hold_does_not_exist(files: str, script: APICl
         assert answer["Content-Type"] == "application/problem+json"
 
 
-def test_another_workspaces_file_is_unknown(files: str) -> None:
-    bob = User.objects.create_user("bob@example.org", "correct horse battery")
-    stranger = script_of(bob, give_personal_workspace(bob))
-    assert stranger.get(f"{files}/lib/wasm/edgewise.wasm").status_code == 404
+def test_another_workspaces_file_is_unknown(files: str, bob: User) -> None:
+    assert client_of(bob).get(f"{files}/lib/wasm/edgewise.wasm").status_code == 404
 
 
 def test_what_is_not_built_yet_has_no_files(files: str, artifact: Artifact, script: APIClient) -> None:

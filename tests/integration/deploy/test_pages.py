@@ -18,13 +18,6 @@ from tests.networks import CLIP_SAMPLES, LABELS
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def browser(alice: User) -> Client:
-    browser = Client(headers={"host": "localhost"})
-    browser.force_login(alice)
-    return browser
-
-
 def test_an_artifact_that_is_being_built_is_shown_once(run: Run, browser: Client) -> None:
     browser.post(f"/runs/{run.pk}/deploy", {"format": "binary"})
     page = browser.get(f"/runs/{run.pk}/deploy").text

@@ -16,8 +16,7 @@ import pytest
 from django.db import close_old_connections, connection
 
 from datasets_app.models import Origin, RawData, RawDataImport, Source
-from edgewise.accounts.models import User
-from edgewise.accounts.services import give_personal_workspace
+from edgewise.accounts.models import User, Workspace
 from edgewise.jobs import services
 from edgewise.jobs.models import LogLine, Outbox, State
 from workers import runner
@@ -33,18 +32,10 @@ def awake() -> Iterator[None]:
     runner.shutting_down.clear()
 
 
-@pytest.fixture(autouse=True)
-def unsent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No worker listens: wake-ups stay in the outbox."""
-    monkeypatch.setattr(services, "send", lambda entry: None)
-
-
 @pytest.fixture
-def job() -> RawDataImport:
+def job(alice: User, workspace: Workspace) -> RawDataImport:
     """A job that waits."""
-    user = User.objects.create_user("alice@example.org")
-    workspace = give_personal_workspace(user)
-    raw_data = RawData.objects.create(workspace=workspace, created_by=user, name="words", origin=Origin.UPLOADED)
+    raw_data = RawData.objects.create(workspace=workspace, created_by=alice, name="words", origin=Origin.UPLOADED)
     waiting = RawDataImport.objects.create(workspace=workspace, raw_data=raw_data, source=Source.PATH, location="-")
     services.enqueue(waiting)
     return waiting

@@ -22,14 +22,15 @@ from edgewise.jobs import services as jobs
 from edgewise.spec.network import LMUStage, NetworkSpec
 from runs_app import maps, services
 from runs_app.models import ClipMap, Project, Run
-from tests.integration.runs.conftest import client_of, dataset_of
+from tests.integration.conftest import client_of
+from tests.integration.runs.conftest import dataset_of
 from tests.networks import random_network
 from tests.unit.engine.tones import RATE, SAMPLES, run_parameters
 from workers.attempt import Attempt
 from workers.engine.errors import EngineError
 from workers.jobs import map_clips
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store")]
+pytestmark = pytest.mark.django_db
 SMALLEST = NetworkSpec(stages=[LMUStage(order=3, theta=6, units=12)])
 Draw = Callable[[Run], ClipMap]
 
@@ -62,13 +63,6 @@ def draw(alice: User, django_capture_on_commit_callbacks: DjangoCaptureOnCommitC
         return ClipMap.objects.get()
 
     return draw
-
-
-@pytest.fixture
-def browser(alice: User) -> Client:
-    client = Client(headers={"host": "localhost"})
-    client.force_login(alice)
-    return client
 
 
 def relabel(raw_data: RawData, user: User, name: str, label: str) -> None:
