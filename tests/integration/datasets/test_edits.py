@@ -18,10 +18,9 @@ from edgewise.accounts.models import User, Workspace
 from edgewise.accounts.services import give_personal_workspace
 from edgewise.errors import Conflict, Invalid, NotFound
 from edgewise.spec.dataset import DatasetParameters
-from tests.integration.datasets.conftest import make_clips
+from tests.integration.datasets.conftest import SPLITS, make_clips
 
 pytestmark = pytest.mark.django_db
-SPLITS = ["train"] * 8 + ["validation", "test"]
 Edit = Callable[..., ClipEdit]
 
 
