@@ -23,6 +23,8 @@ from workers.engine.errors import EngineError
 from workers.jobs import import_raw_data
 
 WORDS = ("up", "down", "left")
+SPLITS = ["train"] * 8 + ["validation", "test"]
+"""Of ten clips, one after the other."""
 SPEAKERS = tuple(f"{number:08x}" for number in range(30))
 
 

@@ -15,10 +15,9 @@ from datasets_app.changes import Changes, changes_since
 from datasets_app.models import Clip, ClipEdit, Dataset, RawData
 from edgewise.accounts.models import User, Workspace
 from edgewise.accounts.services import give_personal_workspace
-from tests.integration.datasets.conftest import make_clips
+from tests.integration.datasets.conftest import SPLITS, make_clips
 
 pytestmark = pytest.mark.django_db
-SPLITS = ["train"] * 8 + ["validation", "test"]
 Edit = Callable[..., ClipEdit]
 
 

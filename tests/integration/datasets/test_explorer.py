@@ -18,10 +18,9 @@ from datasets_app.revisions import DataRevision
 from edgewise.accounts.models import User, Workspace
 from edgewise.spec.quality import FindingCode
 from tests.integration.conftest import client_of
-from tests.integration.datasets.conftest import make_clips
+from tests.integration.datasets.conftest import SPLITS, make_clips
 
 pytestmark = pytest.mark.django_db
-SPLITS = ["train"] * 8 + ["validation", "test"]
 
 
 @pytest.fixture

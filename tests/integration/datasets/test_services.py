@@ -15,10 +15,9 @@ from edgewise.accounts.models import User, Workspace
 from edgewise.accounts.services import give_personal_workspace
 from edgewise.errors import Conflict, Invalid
 from runs_app.models import Project, Run
-from tests.integration.datasets.conftest import make_clips
+from tests.integration.datasets.conftest import SPLITS, make_clips
 
 pytestmark = pytest.mark.django_db
-SPLITS = ["train"] * 8 + ["validation", "test"]
 
 
 @pytest.fixture

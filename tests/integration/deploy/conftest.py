@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import threading
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from workers.jobs.train import make_manifest
 SPLITS = (Split.TRAIN, Split.VALIDATION, Split.TEST)
 WORDS = ("up", "down", "left", "right")
 COUNT = 48
+WASM = b"\0asm\1\0\0\0" + bytes(range(256))
 
 
 @pytest.fixture
@@ -105,3 +108,21 @@ def build(django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks) ->
         return artifact
 
     return build
+
+
+@pytest.fixture
+def stored(run: Run) -> Artifact:
+    """An artifact of a few files, as if it had been built."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("lib/wasm/edgewise.wasm", WASM)
+        file.writestr("edgewise_runner.js", "export class Spotter {}\n")
+        file.writestr("golden.npz", b"PK")
+    content = archive.getvalue()
+    artifact = Artifact.objects.create(
+        workspace=run.workspace, run=run, format="c", weights_sha256=run.weights_sha256, threshold=0.5, smoothing_ms=0,
+        size=len(content), sha256=hashlib.sha256(content).hexdigest(), state=State.SUCCEEDED,
+        finished_at=timezone.now(),
+    )  # fmt: skip
+    storage.put_bytes(artifact.file_name, content)
+    return artifact

@@ -8,6 +8,8 @@ import io
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
 from django.test import AsyncClient
 from rest_framework.test import APIClient
 
@@ -199,6 +201,8 @@ def test_the_stream_is_server_sent_events(alice: User, trained: Run) -> None:
             received += chunk
             if b"event: job" in received:
                 break
+        # Views ran in a thread of asgiref's, whose connection would keep the database from being dropped.
+        await sync_to_async(connections.close_all)()
         return received
 
     received = asyncio.run(first_events()).decode()

@@ -126,15 +126,19 @@ def test_a_run_without_weights_draws_none(run: Run, alice: User) -> None:
         maps.request_map(run=run, user=alice)
 
 
-def test_the_page_offers_to_draw_then_waits_then_shows(browser: Client, draw: Draw, run: Run, tones: RawData) -> None:
+def test_the_page_offers_to_draw_then_waits_then_shows(
+    browser: Client, draw: Draw, run: Run, tones: RawData, alice: User
+) -> None:
     page = f"/datasets/raw/{tones.pk}/map"
     assert "Draw the map" in browser.get(page).content.decode()
     browser.post(f"{page}/draw", {"run": run.pk})
     assert "job-status" in browser.get(page).content.decode()
     ClipMap.objects.all().delete()
-    draw(run)
-    shown = browser.get(f"{page}?run={run.pk}").content.decode()
-    assert "No clip stands out" in shown or "to listen to" in shown
+    drawn = maps.read_points(draw(run))
+    assert "No clip stands out" in browser.get(f"{page}?run={run.pk}").content.decode()
+    wrong = next(point for point in drawn if point.label == "low" and point.alike == 1)
+    relabel(tones, alice, wrong.name, "high")
+    assert "1 clip to listen to" in browser.get(f"{page}?run={run.pk}").content.decode()
     figure = browser.get(f"/runs/{run.pk}/map.json").json()
     assert {"low", "middle", "high"} <= {trace["name"] for trace in figure["data"]}
 
