@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
+
+from tests.installation import Installation, installed
+
+# A busy machine is no fault of an example.
+hypothesis_settings.register_profile("edgewise", deadline=None)
+hypothesis_settings.load_profile("edgewise")
 
 SHARED_AUDIO = Path(os.environ.get("EDGEWISE_TEST_AUDIO", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
@@ -17,9 +25,7 @@ def shared_audio() -> Path:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
-    """Let several people run the tests on one server: each names a database of their own."""
-    from django.conf import settings
-
-    suffix = os.environ.get("EDGEWISE_TEST_SUFFIX", "")
-    settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = f"test_edgewise{suffix and '_' + suffix}"
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """An installation that tests share: each looks only at what it has made itself."""
+    with installed(tmp_path_factory.mktemp("installation")) as place:
+        yield place

@@ -38,9 +38,7 @@ class Installation:
         self.environment = {
             name: value for name, value in os.environ.items() if not name.endswith("_URL") and "EDGEWISE" not in name
         } | {"EDGEWISE_HOME": str(home), "PYTHONPATH": str(CHECKOUT / "platform")}
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port = int(listener.getsockname()[1])
+        self.port = free_port()
         self.launcher: subprocess.Popen[bytes] | None = None
         self.token = ""
 
@@ -52,10 +50,15 @@ class Installation:
         wait_for(self.answers, "the web answers", 120)
 
     def down(self) -> None:
-        """Stop it as Ctrl-C does."""
+        """Stop it as Ctrl-C does; a launcher that does not stop is killed, which fails the test."""
         assert self.launcher is not None
         self.launcher.send_signal(signal.SIGINT)
-        self.launcher.wait(60)
+        try:
+            self.launcher.wait(60)
+        except subprocess.TimeoutExpired:
+            self.launcher.kill()
+            self.launcher.wait()
+            raise
 
     def answers(self) -> bool:
         assert self.launcher is not None
@@ -114,6 +117,12 @@ class Installation:
         return sorted(found)
 
 
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
 def wait_for(condition: Callable[[], bool], what: str, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -125,11 +134,13 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float) -> None:
 def installed(home: Path) -> Iterator[Installation]:
     """Start an installation in an empty folder, and stop and remove it after the block."""
     place = Installation(home)
-    place.up()
     try:
+        place.up()
         place.sign_in()
         yield place
     finally:
-        place.down()
-    (home / "venv").unlink()
-    remove_home(Home(home))
+        try:
+            place.down()
+        finally:
+            (home / "venv").unlink()
+            remove_home(Home(home))

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -19,9 +17,10 @@ from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect, sync_playwright
 
 from tests.browser.world import PASSWORD, World
+from tests.installation import free_port, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = os.environ.get("EDGEWISE_CHROMIUM", "/usr/bin/chromium")
@@ -32,6 +31,10 @@ ARGUMENTS = [
 ]  # fmt: skip
 CELERY = [sys.executable, "-m", "celery", "-A", "edgewise"]
 PATIENCE_SECONDS = 60
+MOST_MILLISECONDS = 15_000
+"""For an element to appear, or a page to load, on a busy machine."""
+SignIn = Callable[..., Response | None]
+"""Open a page as somebody: page, e-mail, address."""
 
 
 @pytest.fixture(scope="session")
@@ -58,12 +61,12 @@ def site(environment: dict[str, str]) -> Iterator[str]:
     for command in ("migrate", "collectstatic"):
         arguments = [sys.executable, "manage.py", command, "--noinput", "--verbosity", "0"]
         subprocess.run(arguments, cwd=ROOT, env=environment, check=True)
-    port = _free_port()
+    port = free_port()
     server = [sys.executable, "-m", "uvicorn", "edgewise.asgi:application", "--port", str(port)]
     server += ["--log-level", "error", "--timeout-graceful-shutdown", "1"]
     address = f"http://localhost:{port}"
     with _running(server, environment):
-        _wait_until(lambda: _get(f"{address}/healthz") is not None, "the web did not start")
+        wait_for(lambda: _get(f"{address}/healthz") is not None, "the web answers", PATIENCE_SECONDS)
         yield address
 
 
@@ -80,13 +83,13 @@ def workers(environment: dict[str, str], site: str) -> Iterator[None]:
     with ExitStack() as processes:
         for command in commands:
             processes.enter_context(_running(command, environment))
-        _wait_until(lambda: _workers_are_ready(site), "the workers did not start")
+        wait_for(lambda: _workers_are_ready(site), "workers take work", PATIENCE_SECONDS)
         yield
 
 
 @pytest.fixture(scope="session")
 def world(environment: dict[str, str], site: str) -> World:
-    """People, data and runs in every state, for tests that only look."""
+    """People, data and runs in every state. What a test changes, the tests after it see."""
     command = [sys.executable, "-m", "tests.browser.world"]
     built = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     return World(**json.loads(built.stdout))
@@ -95,6 +98,7 @@ def world(environment: dict[str, str], site: str) -> World:
 @pytest.fixture(scope="session")
 def launch() -> Iterator[Callable[..., Browser]]:
     """Start Chromium, with more arguments where a test needs them; it ends with the tests."""
+    expect.set_options(timeout=MOST_MILLISECONDS)
     root = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright, ExitStack() as browsers:
 
@@ -126,23 +130,29 @@ def page(browser: Browser, site: str, troubles: list[str]) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="session")
-def sign_in() -> Callable[[Page, str], None]:
-    """Sign a person in: by the form at first, then by the cookies that it gave."""
+def sign_in() -> SignIn:
+    """Open a page as somebody, who signed in by the form at first and comes with the cookies of then."""
     cookies: dict[str, Any] = {}
 
-    def go(page: Page, email: str) -> None:
-        if email in cookies:
-            page.context.add_cookies(cookies[email])
-            page.goto("/datasets/")
-            return
-        page.goto("/accounts/login/")
-        page.get_by_label("Email").fill(email)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url("**/datasets/")
-        cookies[email] = page.context.cookies()
+    def go(page: Page, email: str, address: str = "/datasets/") -> Response | None:
+        if email not in cookies:
+            cookies[email] = _cookies_of(email, page.context)
+        page.context.add_cookies(cookies[email])
+        return page.goto(address)
 
     return go
+
+
+def _cookies_of(email: str, context: BrowserContext) -> Any:
+    """Sign in by the form, in a tab of its own."""
+    page = context.new_page()
+    page.goto("/accounts/login/")
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/datasets/")
+    page.close()
+    return context.cookies()
 
 
 @contextmanager
@@ -164,7 +174,7 @@ def _watched(context: BrowserContext, troubles: list[str]) -> Page:
 
     page.on("console", note)
     page.on("pageerror", lambda error: troubles.append(f"{page.url}: {error}"))
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(MOST_MILLISECONDS)
     return page
 
 
@@ -183,28 +193,15 @@ def _running(command: list[str], environment: dict[str, str]) -> Iterator[None]:
             process.wait()
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 def _get(address: str) -> dict[str, Any] | None:
     try:
         with urllib.request.urlopen(address, timeout=5) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
-    except (urllib.error.URLError, ConnectionError):
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
         return None
 
 
 def _workers_are_ready(site: str) -> bool:
     state = _get(f"{site}/readyz")
     return state is not None and bool(state["checks"]["workers"]["ok"])
-
-
-def _wait_until(holds: Callable[[], bool], complaint: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, complaint
-        time.sleep(0.1)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import SignIn
 from tests.browser.world import World
 
-SignIn = Callable[[Page, str], None]
 PLAYED = (
     "document.addEventListener('play', (event) => { window.played = event.target.getAttribute('aria-label'); }, true);"
 )
@@ -21,8 +20,7 @@ PLACE_OF_THE_MIDDLE = """() => {
 
 
 def test_a_clip_is_heard_relabelled_and_the_edit_undone(page: Page, world: World, sign_in: SignIn) -> None:
-    sign_in(page, world.reader)
-    page.goto(world.pages["clips"])
+    sign_in(page, world.reader, world.pages["clips"])
     row = page.get_by_role("row").filter(has_text="up/0b.wav")
     expect(row.get_by_role("img", name="Waveform")).to_be_visible()
     expect(row.get_by_role("img", name="Spectrogram")).to_be_visible()
@@ -46,8 +44,7 @@ def test_a_clip_is_heard_relabelled_and_the_edit_undone(page: Page, world: World
 
 
 def test_the_keyboard_plays_selects_and_goes_on(page: Page, world: World, sign_in: SignIn) -> None:
-    sign_in(page, world.reader)
-    page.goto(world.pages["clips"])
+    sign_in(page, world.reader, world.pages["clips"])
     rows = page.locator("[data-clip]")
     rows.first.focus()
     page.evaluate(PLAYED)
@@ -64,8 +61,7 @@ def test_the_keyboard_plays_selects_and_goes_on(page: Page, world: World, sign_i
 
 
 def test_shift_selects_all_between(page: Page, world: World, sign_in: SignIn) -> None:
-    sign_in(page, world.reader)
-    page.goto(world.pages["clips"])
+    sign_in(page, world.reader, world.pages["clips"])
     boxes = page.locator("[name=clip]")
     boxes.first.click()
     boxes.nth(3).click(modifiers=["Shift"])
@@ -75,8 +71,7 @@ def test_shift_selects_all_between(page: Page, world: World, sign_in: SignIn) ->
 
 
 def test_the_filter_narrows_the_list_as_it_is_typed(page: Page, world: World, sign_in: SignIn) -> None:
-    sign_in(page, world.reader)
-    page.goto(world.pages["clips"])
+    sign_in(page, world.reader, world.pages["clips"])
     page.get_by_label("Name or speaker").fill("0b")
     expect(page.locator("[data-clip]")).to_have_count(1)
     expect(page).to_have_url(re.compile(r"/clips\?search=0b"))
@@ -85,8 +80,7 @@ def test_the_filter_narrows_the_list_as_it_is_typed(page: Page, world: World, si
 
 
 def test_a_clip_is_chosen_on_the_map_and_relabelled_below_it(page: Page, world: World, sign_in: SignIn) -> None:
-    sign_in(page, world.reader)
-    page.goto(world.pages["map"])
+    sign_in(page, world.reader, world.pages["map"])
     page.locator("#map .main-svg").first.wait_for()
     page.evaluate(PLAYED)
     page.locator("#map").click(position=page.evaluate(PLACE_OF_THE_MIDDLE))

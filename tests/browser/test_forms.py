@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import SignIn
 from tests.browser.world import World
-
-SignIn = Callable[[Page, str], None]
 
 
 @pytest.fixture
 def new_run(page: Page, world: World, sign_in: SignIn) -> Page:
     """The form of a new run."""
-    sign_in(page, world.reader)
-    page.goto(world.pages["new run"])
+    sign_in(page, world.reader, world.pages["new run"])
     return page
 
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.browser.conftest import SignIn
 from tests.browser.world import World
-
-SignIn = Callable[[Page, str], None]
 
 
 @pytest.fixture
 def new_run(page: Page, world: World, sign_in: SignIn) -> Page:
     """The form of a new run with the stages of kws-small in view."""
-    sign_in(page, world.reader)
-    page.goto(world.pages["new run"])
+    sign_in(page, world.reader, world.pages["new run"])
     page.get_by_text("Stages", exact=True).click()
     return page
 
@@ -114,8 +111,7 @@ def test_initial_weights_say_whether_they_fit(editor: Page) -> None:
 def test_the_editor_fits_a_phone(browser: Browser, site: str, world: World, sign_in: SignIn) -> None:
     context = browser.new_context(base_url=site, viewport={"width": 360, "height": 740})
     page = context.new_page()
-    sign_in(page, world.reader)
-    page.goto(world.pages["new run"])
+    sign_in(page, world.reader, world.pages["new run"])
     page.get_by_text("Stages", exact=True).click()
     page.get_by_role("button", name="Edit a copy of kws-small").click()
     expect(stage(page, 2).get_by_label("Residual")).to_be_visible()
@@ -126,8 +122,7 @@ def test_the_editor_fits_a_phone(browser: Browser, site: str, world: World, sign
 def test_the_editor_works_without_scripts(browser: Browser, site: str, world: World, sign_in: SignIn) -> None:
     context = browser.new_context(base_url=site, java_script_enabled=False)
     page = context.new_page()
-    sign_in(page, world.reader)
-    page.goto(world.pages["new run"])
+    sign_in(page, world.reader, world.pages["new run"])
     page.get_by_text("Stages", exact=True).click()
     page.get_by_role("button", name="Edit a copy of kws-small").click()
     page.get_by_role("button", name="Add a stage").click()

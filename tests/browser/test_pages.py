@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from playwright.sync_api import Page, Response, expect
 
-from tests.browser.world import World
+from tests.browser.conftest import SignIn
+from tests.browser.world import PAGES, World
 
-SignIn = Callable[[Page, str], None]
 BUDGET_BYTES = 60_000
-NAMES = [
-    "datasets", "raw data", "clips", "map", "edits", "dataset", "examples", "new dataset without scripts",
-    "synthesize without scripts", "begin recording without scripts", "record", "runs", "new run", "configuration",
-    "progress", "progress before the first step", "results", "no results", "try", "deploy", "account", "e-mail",
-    "password", "sessions", "not found",
-]  # fmt: skip
 CHARTS = ("map", "progress", "progress before the first step", "results")
 
 UNNAMED = """() => [...document.querySelectorAll('button, a, input:not([type=hidden]), select, textarea')]
@@ -30,12 +22,16 @@ TWINS = """() => {
 SIDEWAYS = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("width", [1280, 360])
-def test_a_page_is_sound(page: Page, world: World, sign_in: SignIn, name: str, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 800})
-    sign_in(page, world.reader)
-    page.goto(world.pages[name])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_sound(page: Page, world: World, sign_in: SignIn, name: str) -> None:
+    sign_in(page, world.reader, world.pages[name])
+    _check(page, name)
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.reload()
+    _check(page, name)
+
+
+def _check(page: Page, name: str) -> None:
     if name in CHARTS:
         page.locator("plotly-chart .main-svg").first.wait_for()
     assert page.evaluate(SIDEWAYS) <= 0
@@ -44,23 +40,22 @@ def test_a_page_is_sound(page: Page, world: World, sign_in: SignIn, name: str, w
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in CHARTS])
+@pytest.mark.parametrize("name", [name for name in PAGES if name not in CHARTS])
 def test_a_page_is_small(page: Page, world: World, sign_in: SignIn, name: str) -> None:
-    sign_in(page, world.reader)
     devtools = page.context.new_cdp_session(page)
     devtools.send("Network.enable")
     devtools.send("Network.setCacheDisabled", {"cacheDisabled": True})
     sizes: list[float] = []
     devtools.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
-    page.goto(world.pages[name], wait_until="load")
+    sign_in(page, world.reader, world.pages[name])
     assert 0 < sum(sizes) < BUDGET_BYTES
 
 
 def test_everything_comes_from_this_host_under_one_policy(page: Page, world: World, sign_in: SignIn, site: str) -> None:
     answers: list[Response] = []
     page.on("response", lambda answer: answers.append(answer))
-    sign_in(page, world.reader)
-    for name in ("datasets", "new run", "results"):
+    sign_in(page, world.reader, world.pages["datasets"])
+    for name in ("new run", "results"):
         page.goto(world.pages[name])
     assert [answer.url for answer in answers if not answer.url.startswith((site, "blob:", "data:"))] == []
     pages = [answer for answer in answers if answer.request.resource_type == "document" and answer.status == 200]
@@ -113,12 +108,10 @@ def test_other_peoples_rows_do_not_exist(page: Page, world: World, sign_in: Sign
 
 
 def test_operators_see_the_status_and_others_do_not(page: Page, world: World, sign_in: SignIn) -> None:
-    sign_in(page, world.operator)
-    page.goto("/status/")
+    sign_in(page, world.operator, "/status/")
     expect(page.get_by_role("heading", name="Queues")).to_be_visible()
     page.context.clear_cookies()
-    sign_in(page, world.reader)
-    answer = page.goto("/status/")
+    answer = sign_in(page, world.reader, "/status/")
     assert answer is not None
     assert answer.status == 403
 

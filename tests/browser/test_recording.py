@@ -14,11 +14,10 @@ import soxr
 from playwright.sync_api import Browser, Page, Route, expect
 from scipy.signal import correlate
 
-from tests.browser.conftest import page_of
+from tests.browser.conftest import SignIn, page_of
 from tests.browser.world import World
 from workers.engine.speech import EspeakSynthesizer, Voice
 
-SignIn = Callable[[Page, str], None]
 Sound = npt.NDArray[np.float64]
 RATE = 48000
 PATIENCE = 30_000
@@ -210,16 +209,14 @@ def test_without_permission_the_page_says_what_to_do(
     launch: Callable[..., Browser], site: str, world: World, sign_in: SignIn, troubles: list[str]
 ) -> None:
     with page_of(launch("--use-fake-device-for-media-stream", "--deny-permission-prompts"), site, troubles) as page:
-        sign_in(page, world.reader)
-        page.goto(world.pages["record"])
+        sign_in(page, world.reader, world.pages["record"])
         page.get_by_role("button", name="Record").click()
         expect(page.get_by_role("alert")).to_contain_text("Allow it by the icon beside the address")
 
 
 def test_without_https_the_page_says_why_it_cannot_record(page: Page, world: World, sign_in: SignIn) -> None:
     page.add_init_script("Object.defineProperty(window, 'isSecureContext', {value: false})")
-    sign_in(page, world.reader)
-    page.goto(world.pages["record"])
+    sign_in(page, world.reader, world.pages["record"])
     expect(page.get_by_role("alert")).to_contain_text("https or localhost")
 
 
@@ -238,8 +235,7 @@ FIND = """async ([address, samples, rate, seconds]) => {
 @pytest.fixture
 def find(page: Page, world: World, sign_in: SignIn) -> Callable[..., tuple[Sound, str] | None]:
     """The cut and the warnings for any sound, at an eighth of the rate to be quick."""
-    sign_in(page, world.reader)
-    page.goto(world.pages["record"])
+    sign_in(page, world.reader, world.pages["record"])
     module = page.evaluate("performance.getEntriesByType('resource').map((one) => one.name)")
     address = next(name for name in module if "/js/word-finder." in name)
 

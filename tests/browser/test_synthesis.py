@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import wave
-from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import SignIn
 from tests.browser.world import World
 
-SignIn = Callable[[Page, str], None]
 MINUTE = 60_000
 
 

@@ -6,16 +6,14 @@ from collections.abc import Callable
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import page_of
+from tests.browser.conftest import SignIn, page_of
 from tests.browser.world import World
 
-SignIn = Callable[[Page, str], None]
 ASKED = "() => { window.asked += 1; return new Promise(() => {}); }"
 
 
 def open_page(page: Page, world: World, sign_in: SignIn) -> None:
-    sign_in(page, world.reader)
-    page.goto(world.pages["try"])
+    sign_in(page, world.reader, world.pages["try"])
 
 
 def test_without_permission_the_page_says_what_to_do(

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import CDPSession, Locator, Page, expect
 
+from tests.browser.conftest import SignIn
 from tests.browser.world import World
 from tests.unit.audio.recordings import tar
 
-SignIn = Callable[[Page, str], None]
 NO_AUDIO = b"no audio"
 """In all recordings here: where a worker runs, it fails to import them, and leaves what arrived where it is."""
 Line = Callable[[int | None], None]
@@ -65,7 +65,7 @@ def words(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def large(tmp_path: Path) -> Iterator[Path]:
+def large(tmp_path: Path) -> Path:
     """Six megabytes that begin as an archive does."""
     path = tmp_path / f"{tmp_path.name}.zip"
     path.write_bytes(b"PK\x03\x04" + os.urandom(6 * 2**20))
@@ -204,6 +204,7 @@ def test_a_lost_connection_is_waited_for(datasets: Page, line: Line, large: Path
     expect(box(datasets)).to_contain_text("The connection was lost")
     line(0)
     expect(datasets.get_by_role("region", name="Reconnected")).to_be_visible()
+    assert all("ERR_INTERNET_DISCONNECTED" in trouble for trouble in troubles)
     troubles.clear()
 
 

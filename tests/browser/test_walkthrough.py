@@ -14,11 +14,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import page_of
+from tests.browser.conftest import SignIn, page_of
 from tests.browser.test_recording import MICROPHONE
 from tests.browser.world import World
 
-SignIn = Callable[[Page, str], None]
 KEYWORDS = ["up", "down", "left", "right", "stop"]
 WORDS = [*KEYWORDS, "yes", "no"]
 RATE = 16000
@@ -92,8 +91,7 @@ def test_the_tutorial(
     _deploy(page, tmp_path / "artifact.zip")
     _try_a_recording(page, recording)
     with page_of(launch(*MICROPHONE, f"--use-file-for-fake-audio-capture={recording}"), site, troubles) as booth:
-        sign_in(booth, world.operator)
-        booth.goto(page.url)
+        sign_in(booth, world.operator, page.url)
         _try_the_microphone(booth)
 
 
@@ -125,7 +123,8 @@ def _hear_examples(page: Page) -> None:
     expect(picture).to_have_js_property("complete", True)
     assert picture.evaluate("one => [one.naturalWidth, one.naturalHeight]") == [49, 13]
     page.get_by_role("button", name="Play all").click()
-    expect(page.locator("#heard li").nth(1)).to_have_class("stack tight playing")
+    # It lasts for a second, which the growing pauses of `expect` may miss.
+    page.wait_for_function("() => document.querySelectorAll('#heard li')[1].classList.contains('playing')")
     assert page.locator("#heard audio").first.evaluate("one => [one.duration, one.ended]") == [1, True]
     page.get_by_role("button", name="Another ten").click()
     expect(page.get_by_text("first examples of step 1")).to_be_visible(timeout=2 * MINUTE)

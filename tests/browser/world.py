@@ -45,6 +45,36 @@ NETWORK = "kws-small"
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 
 
+PAGES = {
+    "datasets": "/datasets/",
+    "raw data": "/datasets/raw/{raw_data}/",
+    "clips": "/datasets/raw/{raw_data}/clips",
+    "map": "/datasets/raw/{raw_data}/map?run={finished}",
+    "edits": "/datasets/raw/{raw_data}/edits",
+    "dataset": "/datasets/{dataset}/",
+    "examples": "/datasets/{dataset}/?preview={examples}",
+    "new dataset without scripts": "/datasets/raw/{raw_data}/new",
+    "synthesize without scripts": "/datasets/synthesize",
+    "begin recording without scripts": "/datasets/record",
+    "record": "/datasets/raw/{recording}/record",
+    "runs": "/runs/",
+    "new run": "/runs/new?project={project}",
+    "configuration": "/runs/{finished}/configuration",
+    "progress": "/runs/{running}/progress",
+    "progress before the first step": "/runs/{queued}/progress",
+    "results": "/runs/{finished}/results",
+    "no results": "/runs/{running}/results",
+    "try": "/runs/{finished}/try",
+    "deploy": "/runs/{finished}/deploy",
+    "account": "/account/",
+    "e-mail": "/accounts/email/",
+    "password": "/accounts/password/change/",
+    "sessions": "/accounts/sessions/",
+    "not found": "/nowhere",
+}
+"""Pages that a person who signed in can open, by name, with fields of `World` in their addresses."""
+
+
 @dataclass(frozen=True)
 class World:
     """Who and what there is: e-mails of people, ids of rows."""
@@ -66,35 +96,8 @@ class World:
 
     @property
     def pages(self) -> dict[str, str]:
-        """Every page that a signed-in person can open, by name."""
-        finished, running = f"/runs/{self.finished}", f"/runs/{self.running}"
-        return {
-            "datasets": "/datasets/",
-            "raw data": f"/datasets/raw/{self.raw_data}/",
-            "clips": f"/datasets/raw/{self.raw_data}/clips",
-            "map": f"/datasets/raw/{self.raw_data}/map?run={self.finished}",
-            "edits": f"/datasets/raw/{self.raw_data}/edits",
-            "dataset": f"/datasets/{self.dataset}/",
-            "examples": f"/datasets/{self.dataset}/?preview={self.examples}",
-            "new dataset without scripts": f"/datasets/raw/{self.raw_data}/new",
-            "synthesize without scripts": "/datasets/synthesize",
-            "begin recording without scripts": "/datasets/record",
-            "record": f"/datasets/raw/{self.recording}/record",
-            "runs": "/runs/",
-            "new run": f"/runs/new?project={self.project}",
-            "configuration": f"{finished}/configuration",
-            "progress": f"{running}/progress",
-            "progress before the first step": f"/runs/{self.queued}/progress",
-            "results": f"{finished}/results",
-            "no results": f"{running}/results",
-            "try": f"{finished}/try",
-            "deploy": f"{finished}/deploy",
-            "account": "/account/",
-            "e-mail": "/accounts/email/",
-            "password": "/accounts/password/change/",
-            "sessions": "/accounts/sessions/",
-            "not found": "/nowhere",
-        }
+        """The addresses of PAGES."""
+        return {name: address.format_map(asdict(self)) for name, address in PAGES.items()}
 
 
 def build_world() -> World:

@@ -8,14 +8,13 @@ import shutil
 import urllib.request
 import uuid
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.client.conftest import run_as_client
-from tests.installation import Installation, installed, wait_for
+from tests.installation import Installation, wait_for
 from tests.unit.audio.recordings import noise, plain_wav
 
 pytestmark = pytest.mark.timeout(400)
@@ -50,12 +49,6 @@ def package(recordings: Path, client_python: str, tmp_path_factory: pytest.TempP
     run_as_client(outside, str(program), "package-dataset", "kws", str(recordings))
     (packed,) = outside.glob("kws-*.tar.gz")
     return packed
-
-
-@pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with installed(tmp_path_factory.mktemp("home")) as place:
-        yield place
 
 
 def made(place: Installation, path: str, **body: Any) -> Any:

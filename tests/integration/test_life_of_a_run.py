@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from graphql import GraphQLError
 
-from tests.installation import Installation, installed, wait_for
+from tests.installation import Installation, wait_for
 from tests.original_client import DATASETS, NETWORKS, PROJECTS, RESULTS, AuthenticationError, OriginalClient
 
 pytestmark = pytest.mark.timeout(600)
@@ -18,91 +18,87 @@ PATIENCE = 120
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with installed(tmp_path_factory.mktemp("home")) as installation:
-        yield installation
-
-
-@pytest.fixture(scope="module")
-def dataset(place: Installation) -> dict[str, Any]:
+def dataset(installation: Installation) -> dict[str, Any]:
     spoken = {"name": "words", "synthesize": {"keywords": ["up", "down"], "clips_per_word": 60}}
-    raw_data = place.call("POST", "/raw-data", spoken)
-    wait_for(state_of(place, f"/raw-data/{raw_data['id']}", "succeeded"), "the words are spoken", PATIENCE)
+    raw_data = installation.call("POST", "/raw-data", spoken)
+    wait_for(state_of(installation, f"/raw-data/{raw_data['id']}", "succeeded"), "the words are spoken", PATIENCE)
     wanted = {"raw_data": raw_data["id"], "name": "two words", "parameters": {"keywords": ["up", "down"]}}
-    made: dict[str, Any] = place.call("POST", "/datasets", wanted)
+    made: dict[str, Any] = installation.call("POST", "/datasets", wanted)
     return made
 
 
 @pytest.fixture(scope="module")
-def optimize(place: Installation, dataset: dict[str, Any]) -> Callable[..., str]:
-    project = place.call("POST", "/projects", {"name": "runs"})["id"]
+def optimize(installation: Installation, dataset: dict[str, Any]) -> Callable[..., str]:
+    project = installation.call("POST", "/projects", {"name": "runs"})["id"]
 
     def make(name: str, steps: int, **more: Any) -> str:
         parameters = {"steps": steps, "validation_interval": min(20, steps), "batch_size": 16}
         body = {"project": project, "dataset": dataset["id"], "name": name, "parameters": parameters, **more}
-        return f"/runs/{place.call('POST', '/runs', body)['id']}"
+        return f"/runs/{installation.call('POST', '/runs', body)['id']}"
 
     return make
 
 
-def state_of(place: Installation, path: str, *states: str) -> Callable[[], bool]:
-    return lambda: place.call("GET", path)["job"]["state"] in states
+def state_of(installation: Installation, path: str, *states: str) -> Callable[[], bool]:
+    return lambda: installation.call("GET", path)["job"]["state"] in states
 
 
-def has_trained(place: Installation, run: str) -> Callable[[], bool]:
-    return lambda: place.call("GET", run)["best_step"] is not None
+def has_trained(installation: Installation, run: str) -> Callable[[], bool]:
+    return lambda: installation.call("GET", run)["best_step"] is not None
 
 
-def curve(place: Installation, run: str, series: str) -> list[int]:
-    return [point["step"] for point in place.call("GET", f"{run}/metrics") if point["series"] == series]
+def curve(installation: Installation, run: str, series: str) -> list[int]:
+    return [point["step"] for point in installation.call("GET", f"{run}/metrics") if point["series"] == series]
 
 
 def test_a_cancelled_run_keeps_its_weights_and_can_be_resumed(
-    place: Installation, optimize: Callable[..., str]
+    installation: Installation, optimize: Callable[..., str]
 ) -> None:
     run = optimize("cancelled in training", 1000)
-    wait_for(has_trained(place, run), "it has been validated", PATIENCE)
+    wait_for(has_trained(installation, run), "it has been validated", PATIENCE)
     waiting = optimize("cancelled while it waits", 20)
-    assert place.call("POST", f"{waiting}/cancel")["job"]["state"] == "cancelled"
-    place.call("POST", f"{run}/cancel")
-    wait_for(state_of(place, run, "cancelled"), "it is cancelled", 10)
-    cancelled = place.call("GET", run)
+    assert installation.call("POST", f"{waiting}/cancel")["job"]["state"] == "cancelled"
+    installation.call("POST", f"{run}/cancel")
+    wait_for(state_of(installation, run, "cancelled"), "it is cancelled", PATIENCE)
+    cancelled = installation.call("GET", run)
     assert cancelled["weights_sha256"]
     assert 0 < cancelled["job"]["progress"]["done"] < 1000
-    place.call("POST", f"{run}/resume")
-    wait_for(state_of(place, run, "succeeded"), "it ends", 300)
-    assert curve(place, run, "validation") == list(range(20, 1001, 20))
-    assert place.call("GET", f"{run}/results")["clips"] > 0
+    installation.call("POST", f"{run}/resume")
+    wait_for(state_of(installation, run, "succeeded"), "it ends", 300)
+    assert curve(installation, run, "validation") == list(range(20, 1001, 20))
+    assert installation.call("GET", f"{run}/results")["clips"] > 0
 
 
-def test_a_run_is_cancelled_while_it_compiles(place: Installation, optimize: Callable[..., str]) -> None:
+def test_a_run_is_cancelled_while_it_compiles(installation: Installation, optimize: Callable[..., str]) -> None:
     run = optimize("cancelled early", 3000)
-    wait_for(lambda: place.call("GET", run)["job"]["message"] == "Compiling", "it compiles", PATIENCE)
-    place.call("POST", f"{run}/cancel")
-    wait_for(state_of(place, run, "cancelled"), "it is cancelled", 10)
+    wait_for(lambda: installation.call("GET", run)["job"]["message"] == "Compiling", "it compiles", PATIENCE)
+    installation.call("POST", f"{run}/cancel")
+    wait_for(state_of(installation, run, "cancelled"), "it is cancelled", PATIENCE)
 
 
-def test_a_following_run_starts_where_the_first_one_ended(place: Installation, optimize: Callable[..., str]) -> None:
+def test_a_following_run_starts_where_the_first_one_ended(
+    installation: Installation, optimize: Callable[..., str]
+) -> None:
     first = optimize("first", 200)
-    wait_for(state_of(place, first, "succeeded"), "the first run ends", PATIENCE)
-    ended = place.call("GET", first)
+    wait_for(state_of(installation, first, "succeeded"), "the first run ends", PATIENCE)
+    ended = installation.call("GET", first)
     following = optimize("following", 20, initial_weights=ended["id"])
-    wait_for(state_of(place, following, "succeeded"), "the following run ends", PATIENCE)
-    points = place.call("GET", f"{following}/metrics")
+    wait_for(state_of(installation, following, "succeeded"), "the following run ends", PATIENCE)
+    points = installation.call("GET", f"{following}/metrics")
     begin = next(point for point in points if point["series"] == "validation" and point["step"] == 0)
     assert begin["accuracy"] >= ended["best_accuracy"] - 0.03
 
 
-def test_the_originals_client_trains_a_run(place: Installation, dataset: dict[str, Any]) -> None:
-    place.call("POST", "/projects", {"name": "Example project"})
-    client = OriginalClient(f"http://127.0.0.1:{place.port}/gql", place.token)
+def test_the_originals_client_trains_a_run(installation: Installation, dataset: dict[str, Any]) -> None:
+    installation.call("POST", "/projects", {"name": "Example project"})
+    client = OriginalClient(f"http://127.0.0.1:{installation.port}/gql", installation.token)
     project = next(row for row in client.execute(PROJECTS)["projects"] if row["name"] == "Example project")
     networks = client.execute(NETWORKS, modelType="KWS")["networks"]
     found = [row for base in client.execute(DATASETS, modelType="KWS")["baseData"] for row in base["datasets"]]
-    assert [row["name"] for row in found] == [dataset["name"]]
+    (chosen,) = [row for row in found if row["name"] == dataset["name"]]
     wanted = {"batchSize": 2, "steps": 10}
     run = client.start_training_run(
-        project["_id"], wanted, dataset=found[0]["_id"], network=networks[0]["_id"]
+        project["_id"], wanted, dataset=chosen["_id"], network=networks[0]["_id"]
     )  # fmt: skip
 
     def state() -> Any:
@@ -115,12 +111,12 @@ def test_the_originals_client_trains_a_run(place: Installation, dataset: dict[st
     assert 1 < results["accuracy"]["value"] <= 100
 
 
-def test_the_originals_client_checks_queries_by_our_schema(place: Installation) -> None:
-    client = OriginalClient(f"http://127.0.0.1:{place.port}/gql", place.token)
+def test_the_originals_client_checks_queries_by_our_schema(installation: Installation) -> None:
+    client = OriginalClient(f"http://127.0.0.1:{installation.port}/gql", installation.token)
     with pytest.raises(GraphQLError, match="Did you mean 'projects'"):
         client.execute("{ project { _id } }")
     with pytest.raises(AuthenticationError, match="unknown or has expired"):
-        OriginalClient(f"http://127.0.0.1:{place.port}/gql", "expired").execute(PROJECTS)
+        OriginalClient(f"http://127.0.0.1:{installation.port}/gql", "expired").execute(PROJECTS)
 
 
 @pytest.mark.parametrize(
@@ -131,13 +127,13 @@ def test_the_originals_client_checks_queries_by_our_schema(place: Installation) 
     ],
 )
 def test_an_import_that_fails_says_why(
-    place: Installation, tmp_path: Path, make: Callable[[Path], Path], reason: str
+    installation: Installation, tmp_path: Path, make: Callable[[Path], Path], reason: str
 ) -> None:
     (tmp_path / "words.tar.gz").write_text("these are no recordings")
-    made = place.call("POST", "/raw-data", {"location": str(make(tmp_path))})
+    made = installation.call("POST", "/raw-data", {"location": str(make(tmp_path))})
     path = f"/raw-data/{made['id']}"
-    wait_for(state_of(place, path, "failed"), "the import fails", PATIENCE)
-    failure = place.call("GET", path)["job"]["failure"]
+    wait_for(state_of(installation, path, "failed"), "the import fails", PATIENCE)
+    failure = installation.call("GET", path)["job"]["failure"]
     assert reason in failure["reason"]
     assert failure["remedy"]
-    place.call("DELETE", path)
+    installation.call("DELETE", path)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import subprocess
 import sys
 import tarfile
 import wave
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +16,12 @@ import pytest
 
 from deploy_app.formats import FORMATS
 from edgewise.launcher.paths import CHECKOUT
-from tests.installation import Installation, installed
+from tests.installation import Installation
 
 pytestmark = pytest.mark.timeout(600)
 
 LABELS = ["<silence>", "<unknown>", "up", "down", "left", "right", "stop"]
 PITCHES = {"low": 300, "middle": 800, "high": 2000}
-
-
-@pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with installed(tmp_path_factory.mktemp("home")) as place:
-        yield place
 
 
 @pytest.fixture(scope="module")
@@ -96,16 +88,6 @@ def test_the_demo_prints_its_results_as_one_object(installation: Installation, a
         assert path.is_absolute()
         assert zipfile.ZipFile(path).testzip() is None
     assert "Training kws-small on 4 labels: 60 / 60 steps" in done.stderr
-
-
-def test_the_demo_takes_a_folder_whose_words_are_all_keywords(
-    installation: Installation, archive: Path, tmp_path: Path
-) -> None:
-    shutil.unpack_archive(archive, tmp_path)
-    done = demo(installation, "--audio", str(tmp_path), "--steps", "1")
-    assert done.returncode == 0, done.stderr
-    assert "labels" in done.stdout
-    assert "<silence>, high, low, middle" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -9,72 +9,23 @@ from typing import Any
 
 import pytest
 from django.core.files import File
-from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
-from rest_framework.test import APIClient
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from datasets_app import services
 from datasets_app.models import Clip, ClipKind, Origin, RawData, RawDataImport, Source, Split
 from edgewise.accounts.models import User, Workspace
-from edgewise.accounts.services import create_token, give_personal_workspace
+from edgewise.accounts.services import give_personal_workspace
 from edgewise.jobs import services as jobs
-from edgewise.jobs.models import Outbox, State
+from edgewise.jobs.models import State
 from tests.unit.audio.recordings import noise, plain_wav, tar, wav
 from workers.attempt import Attempt
 from workers.engine.errors import EngineError
 from workers.jobs import import_raw_data
 
 WORDS = ("up", "down", "left")
+SPLITS = ["train"] * 8 + ["validation", "test"]
+"""Of ten clips, one after the other."""
 SPEAKERS = tuple(f"{number:08x}" for number in range(30))
-
-
-@pytest.fixture(autouse=True)
-def store(tmp_path: Path, settings: Settings) -> Path:
-    """Keep files in folders of the test."""
-    location = {"OPTIONS": {"location": str(tmp_path / "store")}}
-    settings.STORAGES = {**settings.STORAGES, "default": settings.STORAGES["default"] | location}
-    settings.FILE_UPLOAD_TEMP_DIR, settings.CACHE_FOLDER = tmp_path / "tmp", tmp_path / "cache"
-    return tmp_path / "store"
-
-
-@pytest.fixture(autouse=True)
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[Outbox]:
-    """Wake-ups that were sent; the queue itself stays empty."""
-    entries: list[Outbox] = []
-    monkeypatch.setattr(jobs, "send", entries.append)
-    return entries
-
-
-@pytest.fixture
-def alice(db: None) -> User:
-    return User.objects.create_user("alice@example.org", "correct horse battery")
-
-
-@pytest.fixture
-def bob(db: None) -> User:
-    return User.objects.create_user("bob@example.org", "correct horse battery")
-
-
-@pytest.fixture
-def operator(db: None) -> User:
-    return User.objects.create_superuser("operator@example.org", "correct horse battery")
-
-
-@pytest.fixture
-def workspace(alice: User) -> Workspace:
-    return give_personal_workspace(alice)
-
-
-def client_of(user: User) -> APIClient:
-    client = APIClient()
-    secret = create_token(user, give_personal_workspace(user), "script")[1]
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
-    return client
-
-
-@pytest.fixture
-def script(alice: User, workspace: Workspace) -> APIClient:
-    """A client with a token that may write."""
-    return client_of(alice)
 
 
 def speech_commands() -> dict[str, bytes]:

@@ -21,7 +21,8 @@ from datasets_app.models import RawData, RawDataImport
 from edgewise.accounts.models import User
 from edgewise.jobs.models import State
 from edgewise.storage import AtomicFileSystemStorage
-from tests.integration.datasets.conftest import Work, client_of
+from tests.integration.conftest import client_of
+from tests.integration.datasets.conftest import Work
 from tests.unit.audio.recordings import noise
 
 pytestmark = pytest.mark.django_db

@@ -18,10 +18,9 @@ from edgewise.accounts.models import User, Workspace
 from edgewise.accounts.services import give_personal_workspace
 from edgewise.errors import Conflict, Invalid, NotFound
 from edgewise.spec.dataset import DatasetParameters
-from tests.integration.datasets.conftest import make_clips
+from tests.integration.datasets.conftest import SPLITS, make_clips
 
 pytestmark = pytest.mark.django_db
-SPLITS = ["train"] * 8 + ["validation", "test"]
 Edit = Callable[..., ClipEdit]
 
 
@@ -147,9 +146,7 @@ def replayed(log: list[tuple[str, Any]], revision: int) -> dict[int, tuple[str, 
     return state
 
 
-@settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)  # fmt: skip
+@settings(max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=st.lists(EDITS, max_size=12))
 def test_every_revision_is_what_a_replay_of_the_log_gives(alice: User, wanted: list[tuple[str, Any]]) -> None:
     rows = [{"name": str(n), "label": LABELS[n % 2], "split": "train"} for n in range(4)]

@@ -18,10 +18,10 @@ from datasets_app.models import Clip, ClipEdit, Finding, RawData
 from datasets_app.revisions import DataRevision
 from edgewise.accounts.models import User, Workspace
 from edgewise.spec.quality import FindingCode
-from tests.integration.datasets.conftest import client_of, make_clips
+from tests.integration.conftest import client_of
+from tests.integration.datasets.conftest import SPLITS, make_clips
 
 pytestmark = pytest.mark.django_db
-SPLITS = ["train"] * 8 + ["validation", "test"]
 
 
 @pytest.fixture
@@ -45,13 +45,6 @@ def raw_data(alice: User) -> RawData:
     silent = Clip.objects.get(raw_data=raw_data, name="up/00.wav")
     Finding.objects.create(raw_data=raw_data, clip=silent, code=FindingCode.NEAR_SILENT)
     return raw_data
-
-
-@pytest.fixture
-def browser(alice: User, workspace: Workspace) -> Client:
-    client = Client(headers={"host": "localhost"})
-    client.force_login(alice)
-    return client
 
 
 def clip(raw_data: RawData, name: str) -> Clip:

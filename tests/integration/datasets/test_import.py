@@ -53,9 +53,9 @@ def test_an_archive_becomes_rows_and_a_pack(words: RawData, store: Path) -> None
     assert [path.name for path in (store / "raw").iterdir()] == [f"{words.pack_sha256}.pcm"]
 
 
-def test_the_upload_is_removed_when_it_is_read(words: RawData, store: Path, tmp_path: Path) -> None:
+def test_the_upload_is_removed_when_it_is_read(words: RawData, store: Path, home: Path) -> None:
     assert [path for path in (store / "uploads").rglob("*") if path.is_file()] == []
-    assert list((tmp_path / "tmp").iterdir()) == []
+    assert list((home / "tmp").iterdir()) == []
 
 
 def test_progress_tells_files(words: RawData) -> None:
@@ -105,7 +105,7 @@ def test_a_folder_without_words_fails_with_a_reason(operator: User, work: Work, 
     assert failure(work(raw_data))[0] == "no-words"
 
 
-def test_an_import_that_is_stopped_leaves_nothing(upload: Upload, archive: Path, store: Path, tmp_path: Path) -> None:
+def test_an_import_that_is_stopped_leaves_nothing(upload: Upload, archive: Path, store: Path, home: Path) -> None:
     raw_data = upload(archive)
     claimed = jobs.claim(RawDataImport, raw_data.import_job.pk, "worker")
     assert claimed is not None
@@ -115,7 +115,7 @@ def test_an_import_that_is_stopped_leaves_nothing(upload: Upload, archive: Path,
         import_raw_data.run(Attempt(claimed, stop))
     assert not Clip.objects.exists()
     assert not (store / "raw").exists()
-    assert list((tmp_path / "tmp").iterdir()) == []
+    assert list((home / "tmp").iterdir()) == []
 
 
 def test_a_second_attempt_leaves_no_doubles(
@@ -239,9 +239,9 @@ def address(archive: Path) -> Iterator[str]:
         thread.join()
 
 
-def test_an_address_is_fetched_and_not_kept(for_everyone: Any, work: Work, address: str, tmp_path: Path) -> None:
+def test_an_address_is_fetched_and_not_kept(for_everyone: Any, work: Work, address: str, home: Path) -> None:
     assert work(for_everyone(address)).clip_count == 90
-    assert list((tmp_path / "cache" / "downloads").iterdir()) == []
+    assert list((home / "cache" / "downloads").iterdir()) == []
 
 
 def test_an_address_with_nothing_fails_with_a_reason(for_everyone: Any, work: Work, address: str) -> None:

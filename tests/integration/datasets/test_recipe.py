@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections import Counter
 from typing import Any
@@ -17,7 +16,7 @@ from datasets_app.revisions import DataRevision
 from edgewise.accounts.models import User
 from edgewise.accounts.services import give_personal_workspace
 from edgewise.spec.dataset import DatasetParameters
-from tests.integration.datasets.conftest import client_of, make_clips, settle
+from tests.integration.datasets.conftest import make_clips, settle
 
 pytestmark = pytest.mark.django_db
 SPLITS = ("train", "validation", "test")
@@ -221,24 +220,10 @@ def hundred_thousand(alice: User) -> RawData:
 
 
 @pytest.mark.parametrize("split", ["original", "clip", "speaker"])
-def test_counting_is_quick_at_100000_clips(
+def test_counting_takes_two_queries_at_100000_clips(
     hundred_thousand: RawData, split: str, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     chosen = DatasetParameters.model_validate({"keywords": ["word1", "word2"], "split": split})
-    started = time.perf_counter()
     with django_assert_max_num_queries(2):
         recipe.label_counts(now(hundred_thousand), chosen)
-    assert time.perf_counter() - started < 2
-    started = time.perf_counter()
     assert len(list(recipe.members(now(hundred_thousand), chosen))) > 5000
-    assert time.perf_counter() - started < 5
-
-
-@pytest.mark.parametrize("query", ["", "label=word7", "search=word3/17", "speaker=s12", "split=test&limit=500"])
-def test_pages_of_clips_are_quick_at_100000(hundred_thousand: RawData, alice: User, query: str) -> None:
-    script = client_of(alice)
-    address = f"/api/v1/raw-data/{hundred_thousand.pk}/clips?{query}"
-    script.get(address)
-    started = time.perf_counter()
-    assert script.get(address).json()["results"]
-    assert time.perf_counter() - started < 1

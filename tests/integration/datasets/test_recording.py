@@ -29,7 +29,8 @@ from edgewise.jobs import services as jobs
 from edgewise.jobs.models import State
 from edgewise.spec.quality import FindingCode
 from edgewise.wav import wav_header
-from tests.integration.datasets.conftest import Work, client_of
+from tests.integration.conftest import client_of
+from tests.integration.datasets.conftest import Work
 from tests.unit.audio.recordings import encoded, noise
 from workers.attempt import Attempt
 from workers.jobs import assemble_takes, import_raw_data
@@ -364,13 +365,6 @@ def test_a_job_that_failed_is_done_again(recording: RawData, say: Say) -> None:
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def browser(alice: User) -> Client:
-    client = Client(headers={"host": "localhost"})
-    client.force_login(alice)
-    return client
 
 
 def test_pages_of_a_recording_lead_back_to_the_microphone(browser: Client, recording: RawData, say: Say) -> None:

@@ -7,7 +7,6 @@ from django.test import Client
 
 from datasets_app.models import FileProblem, RawData
 from datasets_app.report import PAGE
-from edgewise.accounts.models import User
 
 pytestmark = pytest.mark.django_db
 
@@ -25,19 +24,17 @@ def flawed(words: RawData) -> RawData:
     return words
 
 
-def test_problems_are_shown_by_kind_and_page_by_page(client: Client, alice: User, flawed: RawData) -> None:
-    client.force_login(alice)
+def test_problems_are_shown_by_kind_and_page_by_page(browser: Client, flawed: RawData) -> None:
     page = f"/datasets/raw/{flawed.pk}/"
-    first, last = client.get(page).content.decode(), client.get(f"{page}?page=2").content.decode()
+    first, last = browser.get(page).content.decode(), browser.get(f"{page}?page=2").content.decode()
     assert "102 files could not be used" in first
     assert f"/api/v1/raw-data/{flawed.pk}/check?format=csv" in first
     assert ("up/000.wav" in first, "up/101.wav" in first) == (True, False)
     assert ("up/000.wav" in last, "up/101.wav" in last) == (False, True)
-    long = client.get(f"{page}?problem=too-long").content.decode()
+    long = browser.get(f"{page}?problem=too-long").content.decode()
     assert ("up/000.wav" in long, "up/101.wav" in long) == (False, True)
 
 
 @pytest.mark.parametrize("query", ["page=x", "page=0", "page=99999999999", "problem=nonsense"])
-def test_odd_addresses_show_the_report(client: Client, alice: User, flawed: RawData, query: str) -> None:
-    client.force_login(alice)
-    assert client.get(f"/datasets/raw/{flawed.pk}/?{query}").status_code == 200
+def test_odd_addresses_show_the_report(browser: Client, flawed: RawData, query: str) -> None:
+    assert browser.get(f"/datasets/raw/{flawed.pk}/?{query}").status_code == 200

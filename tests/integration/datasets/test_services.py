@@ -15,10 +15,9 @@ from edgewise.accounts.models import User, Workspace
 from edgewise.accounts.services import give_personal_workspace
 from edgewise.errors import Conflict, Invalid
 from runs_app.models import Project, Run
-from tests.integration.datasets.conftest import make_clips
+from tests.integration.datasets.conftest import SPLITS, make_clips
 
 pytestmark = pytest.mark.django_db
-SPLITS = ["train"] * 8 + ["validation", "test"]
 
 
 @pytest.fixture
@@ -136,9 +135,7 @@ def test_noise_that_cannot_be_had(create: Any, raw_data: RawData, street: RawDat
     assert "'loud' is not" in refused(create, noise="loud")["noise"]
 
 
-def test_the_dialog_offers_the_noise_of_other_raw_data(raw_data: RawData, street: RawData, alice: User) -> None:
-    browser = Client(headers={"host": "localhost"})
-    browser.force_login(alice)
+def test_the_dialog_offers_the_noise_of_other_raw_data(raw_data: RawData, street: RawData, browser: Client) -> None:
     dialog = " ".join(browser.get(f"/datasets/raw/{raw_data.pk}/new").content.decode().split())
     assert f'<option value="{street.pk}" >That of Street</option>' in dialog
     browser.post(f"/datasets/raw/{raw_data.pk}/new", {"name": "Loud", "keywords": ["up"], "noise": street.pk})

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import threading
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from django.utils import timezone
-from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
-from rest_framework.test import APIClient
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from datasets_app.models import Clip, Dataset, Origin, RawData, RawDataImport, Source, Split
 from deploy_app.models import Artifact
 from edgewise import storage
 from edgewise.accounts.models import User, Workspace
-from edgewise.accounts.services import create_token, give_personal_workspace
 from edgewise.jobs import services as jobs
-from edgewise.jobs.models import Outbox, State
+from edgewise.jobs.models import State
 from edgewise.spec.run import RunParameters
 from runs_app.models import Project, Run
 from runs_app.services import prefill_run
@@ -31,43 +31,7 @@ from workers.jobs.manifest import make_manifest
 SPLITS = (Split.TRAIN, Split.VALIDATION, Split.TEST)
 WORDS = ("up", "down", "left", "right")
 COUNT = 48
-
-
-@pytest.fixture(autouse=True)
-def store(tmp_path: Path, settings: Settings) -> None:
-    """Keep files in a folder of the test."""
-    location = {"OPTIONS": {"location": str(tmp_path / "store")}}
-    settings.STORAGES = {**settings.STORAGES, "default": settings.STORAGES["default"] | location}
-
-
-@pytest.fixture(autouse=True)
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[Outbox]:
-    """Wake-ups that were sent; the queue itself stays empty."""
-    entries: list[Outbox] = []
-    monkeypatch.setattr(jobs, "send", entries.append)
-    return entries
-
-
-@pytest.fixture
-def alice(db: None) -> User:
-    return User.objects.create_user("alice@example.org", "correct horse battery")
-
-
-@pytest.fixture
-def workspace(alice: User) -> Workspace:
-    return give_personal_workspace(alice)
-
-
-@pytest.fixture
-def script(alice: User, workspace: Workspace) -> APIClient:
-    """A client with a token that may write."""
-    return script_of(alice, workspace)
-
-
-def script_of(user: User, workspace: Workspace) -> APIClient:
-    client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {create_token(user, workspace, 'script')[1]}")
-    return client
+WASM = b"\0asm\1\0\0\0" + bytes(range(256))
 
 
 @pytest.fixture
@@ -144,3 +108,21 @@ def build(django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks) ->
         return artifact
 
     return build
+
+
+@pytest.fixture
+def stored(run: Run) -> Artifact:
+    """An artifact of a few files, as if it had been built."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("lib/wasm/edgewise.wasm", WASM)
+        file.writestr("edgewise_runner.js", "export class Spotter {}\n")
+        file.writestr("golden.npz", b"PK")
+    content = archive.getvalue()
+    artifact = Artifact.objects.create(
+        workspace=run.workspace, run=run, format="c", weights_sha256=run.weights_sha256, threshold=0.5, smoothing_ms=0,
+        size=len(content), sha256=hashlib.sha256(content).hexdigest(), state=State.SUCCEEDED,
+        finished_at=timezone.now(),
+    )  # fmt: skip
+    storage.put_bytes(artifact.file_name, content)
+    return artifact

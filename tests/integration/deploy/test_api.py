@@ -12,18 +12,12 @@ from rest_framework.test import APIClient
 from deploy_app import formats
 from deploy_app.models import Artifact
 from edgewise.accounts.models import User
-from edgewise.accounts.services import give_personal_workspace
 from edgewise.jobs.models import State
 from runs_app.models import Run
-from tests.integration.deploy.conftest import Build, script_of
+from tests.integration.conftest import client_of
+from tests.integration.deploy.conftest import Build
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def built(run: Run, script: APIClient, build: Build) -> Artifact:
-    made = script.post(f"/api/v1/runs/{run.pk}/artifacts", {"format": "tflite"}).json()
-    return build(Artifact.objects.get(pk=made["id"]))
 
 
 def test_formats_are_listed(script: APIClient) -> None:
@@ -86,8 +80,10 @@ def test_what_is_wrong_is_named(run: Run, script: APIClient) -> None:
     assert "before it had any weights" in answer.json()["detail"]
 
 
-def test_what_was_proved_is_read(built: Artifact, run: Run, script: APIClient) -> None:
-    report = script.get(f"/api/v1/artifacts/{built.pk}").json()["report"]
+def test_what_was_proved_is_read(run: Run, script: APIClient, build: Build) -> None:
+    made = script.post(f"/api/v1/runs/{run.pk}/artifacts", {"format": "tflite"}).json()
+    build(Artifact.objects.get(pk=made["id"]))
+    report = script.get(f"/api/v1/artifacts/{made['id']}").json()["report"]
     assert report["schema_version"] == 1
     assert [stage["status"] for stage in report["stages"]] == ["holds", "holds"]
     assert {estimate["board"] for estimate in report["estimates"]} >= {"nRF52840, 64 MHz", "Coral USB Accelerator"}
@@ -95,31 +91,31 @@ def test_what_was_proved_is_read(built: Artifact, run: Run, script: APIClient) -
     assert waiting["report"] is None
 
 
-def test_the_file_is_downloaded_whole(built: Artifact, script: APIClient) -> None:
-    address = script.get(f"/api/v1/artifacts/{built.pk}").json()["download"]
+def test_the_file_is_downloaded_whole(stored: Artifact, script: APIClient) -> None:
+    address = script.get(f"/api/v1/artifacts/{stored.pk}").json()["download"]
     answer = script.get(address)
     assert answer.status_code == 200
     assert answer["Content-Type"] == "application/zip"
     assert answer["Content-Disposition"] == 'attachment; filename="artifact.zip"'
-    assert answer["ETag"] == f'"{hashlib.sha256(answer.content).hexdigest()}"' == f'"{built.sha256}"'
+    assert answer["ETag"] == f'"{hashlib.sha256(answer.content).hexdigest()}"' == f'"{stored.sha256}"'
     assert zipfile.ZipFile(io.BytesIO(answer.content)).testzip() is None
     assert script.get(address, HTTP_ACCEPT="application/zip").content == answer.content
 
 
-def test_a_download_goes_on_where_it_stopped(built: Artifact, script: APIClient) -> None:
-    address = f"/api/v1/artifacts/{built.pk}/download"
+def test_a_download_goes_on_where_it_stopped(stored: Artifact, script: APIClient) -> None:
+    address = f"/api/v1/artifacts/{stored.pk}/download"
     whole = script.get(address).content
-    rest = script.get(address, HTTP_RANGE="bytes=1000-", HTTP_IF_RANGE=f'"{built.sha256}"')
+    rest = script.get(address, HTTP_RANGE="bytes=100-", HTTP_IF_RANGE=f'"{stored.sha256}"')
     assert rest.status_code == 206
-    assert rest["Content-Range"] == f"bytes 1000-{len(whole) - 1}/{len(whole)}"
-    assert rest["ETag"] == f'"{built.sha256}"'
-    assert rest.content == whole[1000:]
+    assert rest["Content-Range"] == f"bytes 100-{len(whole) - 1}/{len(whole)}"
+    assert rest["ETag"] == f'"{stored.sha256}"'
+    assert rest.content == whole[100:]
     assert script.get(address, HTTP_RANGE="bytes=0-9", HTTP_IF_RANGE='"other"').content == whole
     assert script.get(address, HTTP_RANGE=f"bytes={len(whole)}-").status_code == 416
 
 
-def test_what_the_browser_has_is_not_sent_again(built: Artifact, script: APIClient) -> None:
-    answer = script.get(f"/api/v1/artifacts/{built.pk}/download", HTTP_IF_NONE_MATCH=f'"{built.sha256}"')
+def test_what_the_browser_has_is_not_sent_again(stored: Artifact, script: APIClient) -> None:
+    answer = script.get(f"/api/v1/artifacts/{stored.pk}/download", HTTP_IF_NONE_MATCH=f'"{stored.sha256}"')
     assert answer.status_code == 304
     assert answer.content == b""
 
@@ -141,13 +137,12 @@ def test_an_artifact_is_cancelled_and_deleted(run: Run, script: APIClient) -> No
     assert script.get(address).status_code == 404
 
 
-def test_another_workspaces_artifact_is_unknown(built: Artifact, run: Run) -> None:
-    bob = User.objects.create_user("bob@example.org", "correct horse battery")
-    stranger = script_of(bob, give_personal_workspace(bob))
+def test_another_workspaces_artifact_is_unknown(stored: Artifact, run: Run, bob: User) -> None:
+    stranger = client_of(bob)
     unknown = "01890000-0000-7000-8000-000000000000"
     for theirs, nobodys in (
-        (f"/api/v1/artifacts/{built.pk}", f"/api/v1/artifacts/{unknown}"),
-        (f"/api/v1/artifacts/{built.pk}/download", f"/api/v1/artifacts/{unknown}/download"),
+        (f"/api/v1/artifacts/{stored.pk}", f"/api/v1/artifacts/{unknown}"),
+        (f"/api/v1/artifacts/{stored.pk}/download", f"/api/v1/artifacts/{unknown}/download"),
         (f"/api/v1/runs/{run.pk}/artifacts", f"/api/v1/runs/{unknown}/artifacts"),
     ):
         answers = stranger.get(theirs), stranger.get(nobodys)

@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import zipfile
-
 import pytest
-from django.utils import timezone
 from rest_framework.test import APIClient
 
 from deploy_app.models import Artifact
-from edgewise import storage
 from edgewise.accounts.models import User
-from edgewise.accounts.services import give_personal_workspace
 from edgewise.jobs.models import State
-from runs_app.models import Run
-from tests.integration.deploy.conftest import script_of
+from tests.integration.conftest import client_of
+from tests.integration.deploy.conftest import WASM
 
 pytestmark = pytest.mark.django_db
 
-WASM = b"\0asm\1\0\0\0" + bytes(range(256))
-
 
 @pytest.fixture
-def artifact(run: Run) -> Artifact:
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("lib/wasm/edgewise.wasm", WASM)
-        file.writestr("edgewise_runner.js", "export class Spotter {}\n")
-        file.writestr("golden.npz", b"PK")
-    content = archive.getvalue()
-    artifact = Artifact.objects.create(
-        workspace=run.workspace, run=run, format="c", weights_sha256=run.weights_sha256, threshold=0.5, smoothing_ms=0,
-        size=len(content), sha256=hashlib.sha256(content).hexdigest(), state=State.SUCCEEDED,
-        finished_at=timezone.now(),
-    )  # fmt: skip
-    storage.put_bytes(artifact.file_name, content)
-    return artifact
-
-
-@pytest.fixture
-def files(artifact: Artifact) -> str:
-    return f"/api/v1/artifacts/{artifact.pk}/files"
+def files(stored: Artifact) -> str:
+    return f"/api/v1/artifacts/{stored.pk}/files"
 
 
 def test_a_file_comes_with_its_type_and_is_kept(files: str, script: APIClient) -> None:
@@ -75,12 +49,10 @@ def test_what_the_archive_does_not_hold_does_not_exist(files: str, script: APICl
         assert answer["Content-Type"] == "application/problem+json"
 
 
-def test_another_workspaces_file_is_unknown(files: str) -> None:
-    bob = User.objects.create_user("bob@example.org", "correct horse battery")
-    stranger = script_of(bob, give_personal_workspace(bob))
-    assert stranger.get(f"{files}/lib/wasm/edgewise.wasm").status_code == 404
+def test_another_workspaces_file_is_unknown(files: str, bob: User) -> None:
+    assert client_of(bob).get(f"{files}/lib/wasm/edgewise.wasm").status_code == 404
 
 
-def test_what_is_not_built_yet_has_no_files(files: str, artifact: Artifact, script: APIClient) -> None:
-    Artifact.objects.filter(pk=artifact.pk).update(state=State.QUEUED, finished_at=None)
+def test_what_is_not_built_yet_has_no_files(files: str, stored: Artifact, script: APIClient) -> None:
+    Artifact.objects.filter(pk=stored.pk).update(state=State.QUEUED, finished_at=None)
     assert script.get(f"{files}/lib/wasm/edgewise.wasm").status_code == 409

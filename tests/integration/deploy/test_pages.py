@@ -22,13 +22,6 @@ pytestmark = pytest.mark.django_db
 BELONGS_TO = re.compile(r'data-format="([^"]*)"( hidden)?')
 
 
-@pytest.fixture
-def browser(alice: User) -> Client:
-    browser = Client(headers={"host": "localhost"})
-    browser.force_login(alice)
-    return browser
-
-
 def test_an_artifact_that_is_being_built_is_shown_once(run: Run, browser: Client) -> None:
     browser.post(f"/runs/{run.pk}/deploy", {"format": "binary"})
     page = browser.get(f"/runs/{run.pk}/deploy").text

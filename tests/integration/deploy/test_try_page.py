@@ -8,22 +8,11 @@ from django.utils import timezone
 
 from deploy_app.models import Artifact
 from edgewise.accounts.models import User
-from edgewise.accounts.services import give_personal_workspace
 from edgewise.jobs.models import State
 from runs_app.models import Run
+from tests.integration.conftest import browser_of
 
 pytestmark = pytest.mark.django_db
-
-
-def browser_of(user: User) -> Client:
-    browser = Client(headers={"host": "localhost"})
-    browser.force_login(user)
-    return browser
-
-
-@pytest.fixture
-def browser(alice: User) -> Client:
-    return browser_of(alice)
 
 
 def test_the_network_is_prepared_once(run: Run, browser: Client) -> None:
@@ -75,8 +64,6 @@ def test_without_weights_there_is_nothing_to_try(untrained: Run, browser: Client
     assert not untrained.artifacts.exists()
 
 
-def test_another_workspaces_run_is_unknown(run: Run) -> None:
-    bob = User.objects.create_user("bob@example.org", "correct horse battery")
-    give_personal_workspace(bob)
+def test_another_workspaces_run_is_unknown(run: Run, bob: User) -> None:
     assert browser_of(bob).get(f"/runs/{run.pk}/try").status_code == 404
     assert browser_of(bob).post(f"/runs/{run.pk}/try").status_code == 404

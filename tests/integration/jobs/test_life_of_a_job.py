@@ -9,8 +9,7 @@ import pytest
 from django.utils import timezone
 
 from datasets_app.models import Origin, RawData, RawDataImport, Source
-from edgewise.accounts.models import User
-from edgewise.accounts.services import give_personal_workspace
+from edgewise.accounts.models import User, Workspace
 from edgewise.errors import Conflict, QueueFull
 from edgewise.jobs import services
 from edgewise.jobs.models import LogLine, Outbox, State
@@ -20,19 +19,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[Outbox]:
-    """Wake-ups that were sent; the queue itself stays empty."""
-    entries: list[Outbox] = []
-    monkeypatch.setattr(services, "send", entries.append)
-    return entries
-
-
-@pytest.fixture
-def job(sent: list[Outbox]) -> RawDataImport:
+def job(alice: User, workspace: Workspace) -> RawDataImport:
     """A job that waits."""
-    user = User.objects.create_user("alice@example.org")
-    workspace = give_personal_workspace(user)
-    raw_data = RawData.objects.create(workspace=workspace, created_by=user, name="words", origin=Origin.UPLOADED)
+    raw_data = RawData.objects.create(workspace=workspace, created_by=alice, name="words", origin=Origin.UPLOADED)
     waiting = RawDataImport.objects.create(workspace=workspace, raw_data=raw_data, source=Source.PATH, location="-")
     services.enqueue(waiting)
     return waiting

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import datetime
 
-import pytest
 from django.test import Client
 from django.utils import timezone
 
-from edgewise.accounts.models import User
 from edgewise.jobs.context import SILENT_AFTER
 from edgewise.jobs.models import Queue, WorkerHeartbeat
 
 BANNER = "./edgewise up"
-
-
-@pytest.fixture
-def reader(db: None) -> Client:
-    client = Client(headers={"host": "localhost"})
-    client.force_login(User.objects.create_user("reader@example.org", "correct horse battery"))
-    return client
 
 
 def hear_from(queue: Queue, ago: datetime.timedelta) -> None:
@@ -27,25 +18,25 @@ def hear_from(queue: Queue, ago: datetime.timedelta) -> None:
     WorkerHeartbeat.objects.create(name=f"{queue}@here", queue=queue, seen_at=seen, started_at=seen)
 
 
-def test_silence_is_said_with_the_command_that_ends_it(reader: Client) -> None:
+def test_silence_is_said_with_the_command_that_ends_it(browser: Client) -> None:
     for queue in Queue:
         hear_from(queue, SILENT_AFTER + datetime.timedelta(seconds=1))
-    assert BANNER in reader.get("/runs/").text
+    assert BANNER in browser.get("/runs/").text
 
 
-def test_workers_that_answer_need_no_words(reader: Client) -> None:
+def test_workers_that_answer_need_no_words(browser: Client) -> None:
     for queue in Queue:
         hear_from(queue, datetime.timedelta(seconds=1))
-    assert BANNER not in reader.get("/runs/").text
+    assert BANNER not in browser.get("/runs/").text
 
 
-def test_an_open_page_hears_of_it(reader: Client) -> None:
-    assert BANNER in reader.get("/status/workers").text
+def test_an_open_page_hears_of_it(browser: Client) -> None:
+    assert BANNER in browser.get("/status/workers").text
     for queue in Queue:
         hear_from(queue, datetime.timedelta(seconds=1))
-    assert BANNER not in reader.get("/status/workers").text
+    assert BANNER not in browser.get("/status/workers").text
 
 
-def test_a_page_whose_session_ended_keeps_its_banner(reader: Client) -> None:
-    reader.logout()
-    assert reader.get("/status/workers").status_code == 204
+def test_a_page_whose_session_ended_keeps_its_banner(browser: Client) -> None:
+    browser.logout()
+    assert browser.get("/status/workers").status_code == 204

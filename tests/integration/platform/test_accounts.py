@@ -8,6 +8,7 @@ import pytest
 from django.core import mail
 from django.core.management import call_command
 from django.test import Client
+from pytest_django import Settings
 
 from edgewise.accounts.models import Membership, User, Workspace
 from edgewise.accounts.services import create_token, first_administrator, give_personal_workspace
@@ -41,8 +42,8 @@ def test_a_token_with_a_long_name_is_refused(alice: User) -> None:
         create_token(alice, give_personal_workspace(alice), "n" * 101)
 
 
-def test_closed_sign_up_makes_no_account(client: Client, settings: object) -> None:
-    settings.SIGNUP_OPEN = False  # type: ignore[attr-defined]
+def test_closed_sign_up_makes_no_account(client: Client, settings: Settings) -> None:
+    settings.SIGNUP_OPEN = False
     client.post("/accounts/signup/", {"email": "new@example.org", "password1": PASSWORD})
     assert not User.objects.filter(email="new@example.org").exists()
 

@@ -24,13 +24,6 @@ def fresh_limits() -> None:
     cache.clear()
 
 
-@pytest.fixture
-def browser(alice: User) -> Client:
-    client = Client()
-    client.force_login(alice)
-    return client
-
-
 def post(address: str, form: dict[str, str]) -> tuple[int, Any]:
     """Send a form as a program does: without cookies, and without a CSRF token."""
     answer = Client(enforce_csrf_checks=True).post(address, form)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,15 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.installation import free_port, wait_for
+
 ROOT = Path(__file__).resolve().parents[3]
 ADDRESSES = ["/healthz", "/readyz", "/accounts/login/", "/datasets/", "/api/v1/me", "/api/v1/schema"]
 FORBIDDEN = ("tensorflow", "librosa", "numba", "llvmlite", "keras")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def get(port: int, address: str) -> int:
@@ -31,6 +25,13 @@ def get(port: int, address: str) -> int:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
+
+
+def answers(port: int) -> bool:
+    try:
+        return get(port, "/healthz") == 200
+    except (urllib.error.URLError, ConnectionError):
+        return False
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +50,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
         "error",
     ]
     with subprocess.Popen(command, cwd=ROOT / "platform", env={**environment, "PYTHONPATH": str(ROOT)}) as process:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                if get(port, "/healthz") == 200:
-                    break
-            except (urllib.error.URLError, ConnectionError):
-                time.sleep(0.1)
+        wait_for(lambda: process.poll() is not None or answers(port), "the web answers", 60)
         yield process.pid, port
         process.terminate()
 

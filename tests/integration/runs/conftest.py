@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from django.utils import timezone
-from rest_framework.test import APIClient
 
 from datasets_app import services as datasets
 from datasets_app.models import Clip, ClipKind, Dataset, Origin, RawData, RawDataImport, Source
 from edgewise import storage
 from edgewise.accounts.models import User, Workspace
-from edgewise.accounts.services import create_token, give_personal_workspace
-from edgewise.jobs import services as jobs
+from edgewise.accounts.services import give_personal_workspace
 from edgewise.jobs.models import State
 from edgewise.spec.dataset import SPLITS
 from edgewise.spec.detection import SMOOTHING_MS, THRESHOLDS
@@ -43,27 +40,6 @@ def make_dataset(user: User, name: str = "Directions", keywords: list[str] | Non
     )
 
 
-@pytest.fixture(autouse=True)
-def unsent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No worker listens: wake-ups stay in the outbox."""
-    monkeypatch.setattr(jobs, "send", lambda entry: None)
-
-
-@pytest.fixture
-def alice(db: None) -> User:
-    return User.objects.create_user("alice@example.org", "correct horse battery")
-
-
-@pytest.fixture
-def bob(db: None) -> User:
-    return User.objects.create_user("bob@example.org", "correct horse battery")
-
-
-@pytest.fixture
-def workspace(alice: User) -> Workspace:
-    return give_personal_workspace(alice)
-
-
 @pytest.fixture
 def dataset(alice: User) -> Dataset:
     return make_dataset(alice)
@@ -72,18 +48,6 @@ def dataset(alice: User) -> Dataset:
 @pytest.fixture
 def project(alice: User, workspace: Workspace) -> Project:
     return Project.objects.create(workspace=workspace, created_by=alice, name="Directions")
-
-
-@pytest.fixture
-def script(alice: User, workspace: Workspace) -> APIClient:
-    return client_of(alice)
-
-
-def client_of(user: User) -> APIClient:
-    client = APIClient()
-    secret = create_token(user, give_personal_workspace(user), "script")[1]
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
-    return client
 
 
 @pytest.fixture
@@ -123,16 +87,7 @@ def trained(alice: User, workspace: Workspace, project: Project, dataset: Datase
 
 
 @pytest.fixture
-def store(tmp_path: Path, settings: Any) -> None:
-    """Keep files in a folder of the test."""
-    location = {"OPTIONS": {"location": str(tmp_path / "store")}}
-    settings.STORAGES = {**settings.STORAGES, "default": settings.STORAGES["default"] | location}
-    settings.FILE_UPLOAD_TEMP_DIR = tmp_path / "tmp"
-    settings.CACHE_FOLDER = tmp_path / "cache"
-
-
-@pytest.fixture
-def tones(alice: User, workspace: Workspace, store: None) -> RawData:
+def tones(alice: User, workspace: Workspace) -> RawData:
     """Tones as words, and a recording of noise."""
     generator = np.random.default_rng(0)
     time = np.arange(SAMPLES) / RATE

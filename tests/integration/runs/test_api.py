@@ -19,7 +19,7 @@ from edgewise.accounts.services import create_token, give_personal_workspace
 from runs_app import queries
 from runs_app.live import _past
 from runs_app.models import Evaluation, Metric, Prediction, Project, Run, Series
-from tests.integration.runs.conftest import client_of
+from tests.integration.conftest import client_of
 
 pytestmark = pytest.mark.django_db
 

@@ -223,9 +223,7 @@ def test_drafts_that_nobody_started_go_after_a_week(program: Script, project: Pr
 # --- who may ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_session_alone_is_not_let_in(alice: User) -> None:
-    browser = Client()
-    browser.force_login(alice)
+def test_a_session_alone_is_not_let_in(browser: Client) -> None:
     answer = browser.post("/gql", {"query": PROJECTS}, content_type="application/json")
     assert answer.status_code == 401
     assert "not signed in" in answer.json()["errors"][0]["message"]

@@ -22,14 +22,15 @@ from edgewise.jobs import services as jobs
 from edgewise.spec.network import LMUStage, NetworkSpec
 from runs_app import maps, services
 from runs_app.models import ClipMap, Project, Run
-from tests.integration.runs.conftest import client_of, dataset_of
+from tests.integration.conftest import client_of
+from tests.integration.runs.conftest import dataset_of
 from tests.networks import random_network
 from tests.unit.engine.tones import RATE, SAMPLES, run_parameters
 from workers.attempt import Attempt
 from workers.engine.errors import EngineError
 from workers.jobs import map_clips
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store")]
+pytestmark = pytest.mark.django_db
 SMALLEST = NetworkSpec(stages=[LMUStage(order=3, theta=6, units=12)])
 Draw = Callable[[Run], ClipMap]
 
@@ -62,13 +63,6 @@ def draw(alice: User, django_capture_on_commit_callbacks: DjangoCaptureOnCommitC
         return ClipMap.objects.get()
 
     return draw
-
-
-@pytest.fixture
-def browser(alice: User) -> Client:
-    client = Client(headers={"host": "localhost"})
-    client.force_login(alice)
-    return client
 
 
 def relabel(raw_data: RawData, user: User, name: str, label: str) -> None:
@@ -132,15 +126,19 @@ def test_a_run_without_weights_draws_none(run: Run, alice: User) -> None:
         maps.request_map(run=run, user=alice)
 
 
-def test_the_page_offers_to_draw_then_waits_then_shows(browser: Client, draw: Draw, run: Run, tones: RawData) -> None:
+def test_the_page_offers_to_draw_then_waits_then_shows(
+    browser: Client, draw: Draw, run: Run, tones: RawData, alice: User
+) -> None:
     page = f"/datasets/raw/{tones.pk}/map"
     assert "Draw the map" in browser.get(page).content.decode()
     browser.post(f"{page}/draw", {"run": run.pk})
     assert "job-status" in browser.get(page).content.decode()
     ClipMap.objects.all().delete()
-    draw(run)
-    shown = browser.get(f"{page}?run={run.pk}").content.decode()
-    assert "No clip stands out" in shown or "to listen to" in shown
+    drawn = maps.read_points(draw(run))
+    assert "No clip stands out" in browser.get(f"{page}?run={run.pk}").content.decode()
+    wrong = next(point for point in drawn if point.label == "low" and point.alike == 1)
+    relabel(tones, alice, wrong.name, "high")
+    assert "1 clip to listen to" in browser.get(f"{page}?run={run.pk}").content.decode()
     figure = browser.get(f"/runs/{run.pk}/map.json").json()
     assert {"low", "middle", "high"} <= {trace["name"] for trace in figure["data"]}
 

@@ -23,13 +23,6 @@ STAGES: list[dict[str, Any]] = [{"kind": "dense", "units": 12}, {"kind": "lmu", 
 
 
 @pytest.fixture
-def browser(alice: User) -> Client:
-    client = Client(headers={"host": "localhost"})
-    client.force_login(alice)
-    return client
-
-
-@pytest.fixture
 def form(project: Project, dataset: Dataset) -> dict[str, Any]:
     """The form of a run with a custom network, as a browser posts it."""
     steps = {"steps": "50", "validation_interval": "50"}

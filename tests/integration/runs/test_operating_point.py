@@ -13,16 +13,9 @@ from edgewise.errors import Conflict, Invalid
 from edgewise.spec.detection import OperatingPoint
 from runs_app import queries, services
 from runs_app.models import Evaluation, Run
-from tests.integration.runs.conftest import client_of
+from tests.integration.conftest import client_of
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def reader(alice: User) -> Client:
-    client = Client(headers={"host": "localhost"})
-    client.force_login(alice)
-    return client
 
 
 @pytest.fixture
@@ -122,18 +115,18 @@ def test_a_stranger_neither_reads_nor_chooses(measured: Run, bob: User) -> None:
 # --- page -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_point_is_chosen_without_scripts(reader: Client, judged: Run) -> None:
-    answer = reader.post(f"/runs/{judged.pk}/operating-point", {"threshold": "0.62", "smoothing_ms": "200"})
+def test_a_point_is_chosen_without_scripts(browser: Client, judged: Run) -> None:
+    answer = browser.post(f"/runs/{judged.pk}/operating-point", {"threshold": "0.62", "smoothing_ms": "200"})
     assert answer.status_code == 302
     assert answer["Location"] == f"/runs/{judged.pk}/results#operating-point"
     judged.refresh_from_db()
     assert judged.operating_point == OperatingPoint(threshold=0.62, smoothing_ms=200)
-    page = reader.get(f"/runs/{judged.pk}/results").content.decode()
+    page = browser.get(f"/runs/{judged.pk}/results").content.decode()
     assert "At threshold 0.62 over 200 ms: 19 false accepts" in page
 
 
-def test_a_refused_point_stays_in_the_form_with_its_reason(reader: Client, judged: Run) -> None:
-    answer = reader.post(f"/runs/{judged.pk}/operating-point", {"threshold": "7", "smoothing_ms": "200"})
+def test_a_refused_point_stays_in_the_form_with_its_reason(browser: Client, judged: Run) -> None:
+    answer = browser.post(f"/runs/{judged.pk}/operating-point", {"threshold": "7", "smoothing_ms": "200"})
     assert answer.status_code == 400
     text = answer.content.decode()
     assert 'value="7"' in text
@@ -141,14 +134,14 @@ def test_a_refused_point_stays_in_the_form_with_its_reason(reader: Client, judge
     assert "At threshold 0.25 over 100 ms" in text
 
 
-def test_a_preview_changes_nothing(reader: Client, judged: Run) -> None:
-    answer = reader.get(f"/runs/{judged.pk}/operating-point", {"threshold": "0.62", "smoothing_ms": "0"})
+def test_a_preview_changes_nothing(browser: Client, judged: Run) -> None:
+    answer = browser.get(f"/runs/{judged.pk}/operating-point", {"threshold": "0.62", "smoothing_ms": "0"})
     assert "At threshold 0.62: 19 false accepts" in answer.content.decode()
     assert "Not in use yet" in answer.content.decode()
     judged.refresh_from_db()
     assert judged.threshold == 0.25
 
 
-def test_what_was_not_measured_has_no_page(reader: Client, trained: Run) -> None:
-    assert reader.get(f"/runs/{trained.pk}/operating-point").status_code == 404
-    assert reader.get(f"/runs/{trained.pk}/detection.json").status_code == 404
+def test_what_was_not_measured_has_no_page(browser: Client, trained: Run) -> None:
+    assert browser.get(f"/runs/{trained.pk}/operating-point").status_code == 404
+    assert browser.get(f"/runs/{trained.pk}/detection.json").status_code == 404

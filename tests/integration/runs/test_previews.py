@@ -26,7 +26,8 @@ from edgewise.wav import HEADER_BYTES
 from runs_app import previews
 from runs_app.models import Preview
 from runs_app.services import validated
-from tests.integration.runs.conftest import client_of, dataset_of
+from tests.integration.conftest import client_of
+from tests.integration.runs.conftest import dataset_of
 from workers.attempt import Attempt
 from workers.engine.batches import BatchSource
 from workers.jobs import preview_examples

@@ -165,10 +165,8 @@ def test_the_api(optimize: Callable[..., Run], exclude: Callable[..., None], scr
     assert script.post("/api/v1/runs", body | unknown, format="json").status_code == 404
 
 
-def test_the_pages_offer_both(optimize: Callable[..., Run], exclude: Callable[..., None], alice: User) -> None:
+def test_the_pages_offer_both(optimize: Callable[..., Run], exclude: Callable[..., None], browser: Client) -> None:
     run = optimize("first")
-    browser = Client(headers={"host": "localhost"})
-    browser.force_login(alice)
     configuration = f"/runs/{run.pk}/configuration"
     assert "No clip was changed since the run was queued." in browser.get(configuration).content.decode()
     exclude(count=3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -193,15 +194,13 @@ def test_a_project_goes_with_its_runs(project: Project, trained: Run) -> None:
     assert not Run.objects.exists()
 
 
-def test_files_and_log_go_with_a_run(trained: Run, tmp_path: Any, settings: Any) -> None:
-    location = {"OPTIONS": {"location": str(tmp_path)}}
-    settings.STORAGES = {**settings.STORAGES, "default": settings.STORAGES["default"] | location}
+def test_files_and_log_go_with_a_run(trained: Run, store: Path) -> None:
     for name in (trained.weights_name, trained.manifest_name, f"{trained.folder}/checkpoint/checkpoint.npz"):
         storage.put_bytes(name, b"content")
     write_log(trained, "Step 20.")
     with TestCase.captureOnCommitCallbacks(execute=True):
         services.delete_run(trained)
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert [path for path in store.rglob("*") if path.is_file()] == []
     assert not LogLine.objects.exists()
 
 

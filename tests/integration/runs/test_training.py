@@ -33,7 +33,7 @@ from workers.attempt import Attempt, Stopped
 from workers.engine.errors import EngineError
 from workers.jobs import manifest, recorder, train
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300), pytest.mark.usefixtures("store")]
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
 
 SMALLEST = NetworkSpec(stages=[LMUStage(order=3, theta=6, units=12)])
 
@@ -291,10 +291,10 @@ def test_a_run_outlives_a_database_that_hangs_up(optimize: Callable[..., Run], t
 
 
 def test_features_are_kept_for_the_next_run_and_dropped_when_nobody_comes(
-    optimize: Callable[..., Run], tmp_path: Path
+    optimize: Callable[..., Run], home: Path
 ) -> None:
     """By the list of clips: runs on the same clips share them."""
-    kept = tmp_path / "cache" / "features"
+    kept = home / "cache" / "features"
     old, lately = kept / "old", kept / "lately"
     for folder, age in ((old, 8), (lately, 6)):
         folder.mkdir(parents=True)

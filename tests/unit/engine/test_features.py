@@ -81,7 +81,7 @@ def allowed(audio: Array, parameters: AudioPreprocessing) -> Array:
 
 
 @given(parameters=preprocessings(), samples=st.integers(0, 6000), seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_features_follow_the_definition(parameters: AudioPreprocessing, samples: int, seed: int) -> None:
     generator = np.random.default_rng(seed)
     audio = 10 ** generator.uniform(-3, 0) * generator.uniform(-1, 1, (2, samples))
@@ -96,7 +96,7 @@ def test_features_follow_the_definition(parameters: AudioPreprocessing, samples:
 
 
 @given(parameters=preprocessings(), samples=st.integers(1500, 6000), seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_features_are_those_of_the_client(parameters: AudioPreprocessing, samples: int, seed: int) -> None:
     generator = np.random.default_rng(seed)
     audio = 10 ** generator.uniform(-3, 0) * generator.uniform(-1, 1, (3, samples))

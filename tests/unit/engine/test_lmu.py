@@ -29,7 +29,7 @@ def continuous(order: int, theta: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(order=ORDERS, theta=THETAS)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_discretization_is_scipys_zero_order_hold(order: int, theta: float) -> None:
     a, b = continuous(order, theta)
     expected_a, expected_b, *_ = cont2discrete((a, b, np.eye(order), np.zeros((order, 1))), 1.0, method="zoh")
@@ -47,7 +47,7 @@ def test_discretization_is_scipys_zero_order_hold(order: int, theta: float) -> N
     stride=st.integers(1, 7),
     seed=st.integers(0, 1000),
 )
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_parallel_recurrent_and_keras_lmu_agree(
     order: int, theta: float, length: int, channels: int, batch: int, stride: int, seed: int
 ) -> None:
@@ -83,7 +83,7 @@ def recurrent(order: int, theta: float, signal: np.ndarray) -> np.ndarray:
     last_only=st.booleans(),
     seed=st.integers(0, 1000),
 )
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_filters_read_what_the_memory_holds(
     order: int, filters: int, length: int, channels: int, stride: int, last_only: bool, seed: int
 ) -> None:

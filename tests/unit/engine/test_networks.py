@@ -159,7 +159,7 @@ def test_hidden_states_stream() -> None:
 
 
 @given(stage=recurrent_stages(), length=st.integers(1, 20), seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_a_hidden_state_is_that_of_keras_lmu(stage: RecurrentLMUStage, length: int, seed: int) -> None:
     """keras-lmu's own layer with a recurrent hidden cell that reads memory and input, and the same weights."""
     spec = NetworkSpec(stages=[stage])
@@ -182,13 +182,13 @@ def test_offered_networks_agree(name: str, batch: int) -> None:
 
 
 @given(spec=specifications(), length=st.integers(1, 30), batch=st.sampled_from([1, 5]), seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_custom_networks_agree(spec: NetworkSpec, length: int, batch: int, seed: int) -> None:
     assert_forms_agree(spec, [length], batch, seed)
 
 
 @given(spec=specifications())
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_costs_count_what_a_device_holds(spec: NetworkSpec) -> None:
     folded = networks.fold(spec, random_arrays(spec, 0))
     cost = spec.cost(FEATURES, LABELS, frames_per_second=50)

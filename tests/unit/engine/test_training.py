@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -156,18 +155,17 @@ def test_events_come_at_fixed_steps(uninterrupted: Run) -> None:
             assert told.events[index + 1] == CheckpointSaved(event.step)
 
 
-def test_a_stopped_run_goes_on_exactly(uninterrupted: Run, data: TrainingData, tmp_path: Path) -> None:
-    """Stopped at a random dispatch."""
-    chosen = [random.SystemRandom().randint(1, 9), math.inf]
+@pytest.mark.parametrize("stop_after", [3, 8], ids=["where it was validated", "in between"])
+def test_a_stopped_run_goes_on_exactly(uninterrupted: Run, data: TrainingData, tmp_path: Path, stop_after: int) -> None:
     curve: list[Event] = []
-    for dispatches in chosen:
+    for dispatches in (stop_after, math.inf):
         told = Told(dispatches)
         outcome = train(run_parameters(**FULL), data, tmp_path, told.report, told.should_stop)
         assert outcome.stopped == (dispatches < math.inf)
         assert [event.step for event in told.of(Resumed)] == ([max(map(step_of, curve))] if curve else [])
         curve += told.curve
     assert_same(tmp_path, outcome, uninterrupted)
-    assert sorted(map(repr, curve)) == sorted(map(repr, uninterrupted.told.curve)), chosen
+    assert sorted(map(repr, curve)) == sorted(map(repr, uninterrupted.told.curve))
 
 
 def step_of(event: Any) -> int:
@@ -219,11 +217,10 @@ def remembered(history: list[Any], told: Told) -> list[Any]:
     return [event for event in history if event.step <= begun] + told.curve
 
 
-def test_a_run_killed_five_times_goes_on_exactly(uninterrupted: Run, data: TrainingData, tmp_path: Path) -> None:
-    generator = random.Random(8)
+def test_a_run_killed_again_and_again_goes_on_exactly(uninterrupted: Run, data: TrainingData, tmp_path: Path) -> None:
     history: list[Any] = []
-    for _ in range(5):
-        told = Told(events=killed_after(generator.randint(2, 12), data.train.packs[0].parent, tmp_path))
+    for seen in (4, 7, 12):
+        told = Told(events=killed_after(seen, data.train.packs[0].parent, tmp_path))
         history = remembered(history, told)
     told = Told()
     outcome = train(run_parameters(**FULL), data, tmp_path, told.report, told.should_stop)

@@ -87,10 +87,11 @@ def test_files_are_read_without_tensorflow(network: TrainedNetwork, tmp_path: Pa
     done = subprocess.run(
         [sys.executable, "-c", code, str(path)],
         env={"PYTHONPATH": f"{ROOT}:{ROOT / 'platform'}"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
+        check=True,
     )
-    assert done.stdout.strip() == str(LABELS), done.stderr
+    assert done.stdout.strip() == str(LABELS)
 
 
 def test_transfer_keeps_the_readout_of_labels_that_both_have(network: TrainedNetwork) -> None:

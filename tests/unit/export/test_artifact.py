@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +49,7 @@ NEEDS_EDGE_TPU_COMPILER = pytest.mark.skipif(
     shutil.which(coral.COMPILER) is None, reason=f"{coral.COMPILER} is not installed"
 )
 NEEDS = {"coral": NEEDS_EDGE_TPU_COMPILER}
+Whole = Callable[[str], Built]
 
 
 @pytest.fixture(scope="module")
@@ -59,17 +62,24 @@ def made(format_name: str, clips: Clips, folder: Path, name: str = "kws-small") 
     return build(format_name, wishes, random_network(name), clips, ORIGIN, folder / "artifact.zip", lambda *_: None)
 
 
+@pytest.fixture(scope="module")
+def whole(clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """An artifact in any format, built once for all tests."""
+    return functools.cache(lambda format_name: made(format_name, clips, tmp_path_factory.mktemp(format_name)))
+
+
 @pytest.mark.parametrize("format_name", [pytest.param(name, marks=NEEDS.get(name, ())) for name in FORMATS])
-def test_the_archive_holds_the_format_and_what_belongs_to_it(format_name: str, clips: Clips, tmp_path: Path) -> None:
-    with zipfile.ZipFile(made(format_name, clips, tmp_path).path) as archive:
+def test_the_archive_holds_the_format_and_what_belongs_to_it(format_name: str, whole: Whole) -> None:
+    built = whole(format_name)
+    with zipfile.ZipFile(built.path) as archive:
         names = archive.namelist()
     assert set(names) == HELD[format_name]
     assert names == sorted(names)
-    assert [path.name for path in tmp_path.iterdir()] == ["artifact.zip"]
+    assert [path.name for path in built.path.parent.iterdir()] == ["artifact.zip"]
 
 
-def test_parameters_hold_what_the_client_reads_and_what_it_ignores(clips: Clips, tmp_path: Path) -> None:
-    built = made("tflite", clips, tmp_path)
+def test_parameters_hold_what_the_client_reads_and_what_it_ignores(whole: Whole) -> None:
+    built = whole("tflite")
     with zipfile.ZipFile(built.path) as archive:
         parameters = json.loads(archive.read("parameters.json"))
         labels = archive.read("labels.txt").decode().splitlines()
@@ -92,8 +102,8 @@ def test_parameters_hold_what_the_client_reads_and_what_it_ignores(clips: Clips,
     }  # fmt: skip
 
 
-def test_the_golden_clips_are_what_the_network_heard(clips: Clips, tmp_path: Path) -> None:
-    with zipfile.ZipFile(made("tflite", clips, tmp_path).path) as archive:
+def test_the_golden_clips_are_what_the_network_heard(whole: Whole, clips: Clips, tmp_path: Path) -> None:
+    with zipfile.ZipFile(whole("tflite").path) as archive:
         archive.extractall(tmp_path)
     golden = np.load(tmp_path / "golden.npz")
     assert golden["audio"].shape == (10, 8000)
@@ -110,8 +120,8 @@ def test_the_readme_says_how_to_run_it_how_well_it_hears_and_under_which_licence
         assert expected in text
 
 
-def test_the_report_and_the_readme_tell_the_same_chain(clips: Clips, tmp_path: Path) -> None:
-    built = made("binary", clips, tmp_path)
+def test_the_report_and_the_readme_tell_the_same_chain(whole: Whole) -> None:
+    built = whole("binary")
     with zipfile.ZipFile(built.path) as archive:
         report = ProofReport.model_validate_json(archive.read("report.json"))
         readme = archive.read("README.md").decode()

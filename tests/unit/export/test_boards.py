@@ -20,7 +20,6 @@ from workers.export.boards.host import Host, compile_for_this_machine
 from workers.export.boards.image import DISCO, EMULATED, NORDIC, PROGRAM, SOURCES, Board, emulator, write_image
 from workers.export.c.emulator import why_not
 from workers.export.c.host import FloatArray, Spotter, compile_program, compile_shared
-from workers.export.c.targets import has_compiler
 
 FUZZ = Path(__file__).with_name("fuzz_board.c")
 SLICES = 24
@@ -29,7 +28,6 @@ STRIDE, PRIMER = 320, 320
 
 one_library = pytest.mark.parametrize("sources", ["int8"], indirect=True)
 """For what takes seconds, and has nothing to do with the arithmetic."""
-needs_zig = pytest.mark.skipif(not has_compiler(), reason="the extra `targets` is not installed")
 
 
 @pytest.fixture(scope="module", params=["float32", "int8"])
@@ -178,7 +176,6 @@ def flash_of(board: Board, image: Path) -> tuple[int, bytes]:
     return 0, bytes(content)
 
 
-@needs_zig
 @pytest.mark.parametrize(
     ("board", "ram_end", "flash_size"),
     [(DISCO, 0x20000000 + 320 * 1024, 1024 * 1024), (NORDIC, 0x20000000 + 256 * 1024, 1024 * 1024)],
@@ -199,7 +196,6 @@ def test_an_image_begins_with_a_vector_table_and_holds_the_tables(
     assert window in content
 
 
-@needs_zig
 def test_a_network_that_is_too_large_for_a_board_is_refused_with_the_reason(tmp_path: Path) -> None:
     spec = NetworkSpec(title="wide", stages=[DenseStage(units=512), LMUStage(order=4, theta=8, units=128)])
     sources = written(random_network(spec), tmp_path, "float32")

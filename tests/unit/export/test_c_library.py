@@ -133,7 +133,7 @@ def test_int8_stays_close(tmp_path: Path, network: NetworkSpec) -> None:
     assert np.sqrt(np.mean((np.array(found) - expected) ** 2)) < 0.05 * spread
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(cuts=st.lists(st.integers(0, 9000), max_size=12), as_int16=st.booleans())
 def test_scores_do_not_depend_on_how_a_stream_is_cut(spotter: Spotter, cuts: list[int], as_int16: bool) -> None:
     samples = np.round(random_audio(1, 9000)[0] * 32767).astype(np.int16)

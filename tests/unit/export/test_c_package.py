@@ -26,6 +26,8 @@ from workers.export.c.package import SOURCES_ALONE, Library
 from workers.export.c.targets import TARGETS
 
 POINT = OperatingPoint(threshold=0.05, smoothing_ms=0)
+ONE_OF_EACH_KIND = {target.file: name for name, target in TARGETS.items()}.values()
+"""Static and shared libraries of each system, and WebAssembly: each is made by other commands."""
 
 
 @pytest.fixture(scope="module")
@@ -144,12 +146,16 @@ def test_the_artifact_checks_itself(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_it_is_compiled_for_a_target_in_the_same_bytes(tmp_path: Path, trained: TrainedNetwork, target: str) -> None:
-    built = []
-    for name in ("first", "second"):
-        (tmp_path / name).mkdir()
-        library("int8", target).write(tmp_path / name, trained)
-        built.append((tmp_path / name / "lib" / target / TARGETS[target].file).read_bytes())
-    assert built[0] == built[1]
+    first = compiled(tmp_path / "first", trained, target)
+    assert first
+    if target in ONE_OF_EACH_KIND:
+        assert compiled(tmp_path / "second", trained, target) == first
+
+
+def compiled(folder: Path, trained: TrainedNetwork, target: str) -> bytes:
+    folder.mkdir()
+    library("int8", target).write(folder, trained)
+    return (folder / "lib" / target / TARGETS[target].file).read_bytes()
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
