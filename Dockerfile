@@ -18,13 +18,6 @@ RUN if [ "$CUDA" = yes ]; then \
         && pip install --no-cache-dir "tensorflow[and-cuda]==$version"; \
     fi
 
-# The C library of an artifact is compiled and run before it is handed out. Debian keeps no old version that could be
-# named here.
-# hadolint ignore=DL3008
-RUN apt-get update \
-    && apt-get install --yes --no-install-recommends gcc libc6-dev \
-    && rm -rf /var/lib/apt/lists/*
-
 COPY . ./
 RUN useradd --system --uid 10001 --user-group edgewise \
     && install --directory --owner=edgewise --group=edgewise --mode=0700 \

@@ -63,7 +63,7 @@ class Format:
         return ", ".join([self.title, *chosen])
 
 
-C_COMPILER = Need("a C compiler", "Install one where the worker runs, such as gcc.", C_COMPILERS)
+C_COMPILER = Need("a C compiler", "Install one where the worker runs, such as gcc.", C_COMPILERS, module="ziglang")
 CROSS_COMPILER = Need(
     "the compiler for other processors",
     "Install the extra “targets” where the worker runs: docs/configuration.md, Extras.",

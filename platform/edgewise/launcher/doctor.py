@@ -209,6 +209,6 @@ def _compiler() -> Finding:
     compiler = next((path for path in map(shutil.which, ("cc", "gcc", "clang")) if path), None)
     if compiler is None:
         return Finding(
-            "C compiler", State.ABSENT, "for artifacts in C and for the boards disco and nordic", "apt-get install gcc"
+            "C compiler", State.ABSENT, "artifacts in C are compiled by the one that comes along", "apt-get install gcc"
         )
     return Finding("C compiler", State.OK, compiler)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from edgewise.spec.fields import parameter
 
 C_COMPILERS = ("cc", "gcc", "clang")
-"""One of them must be installed where the worker runs: no library is handed out that was not compiled and run."""
+"""No library is handed out that was not compiled and run: by one of them where the worker has it, else by Zig."""
 
 
 class PrecisionOptions(BaseModel):

@@ -20,6 +20,7 @@ from workers.engine.detection import detect, frames_of, keyword_outputs, smooth
 from workers.engine.features import FeatureExtractor
 from workers.engine.networks import fold, streaming_step
 from workers.engine.weights import TrainedNetwork
+from workers.export.c import host
 from workers.export.c.host import Spotter, compile_shared, host_compiler
 from workers.export.c.library import write_sources
 from workers.export.c.network import float_network
@@ -120,6 +121,14 @@ def test_scores_are_those_of_the_streaming_form(tmp_path: Path, network: Network
         assert np.abs(logits - streaming_logits(trained, features)).max() < 1e-4
 
 
+def test_without_a_compiler_of_its_own_a_machine_has_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "C_COMPILERS", ())
+    trained = random_network(NETWORKS_HERE[0])
+    [audio] = random_audio(1, 12000)
+    features, logits = frame_by_frame(compiled(trained, tmp_path), trained, audio)
+    assert np.abs(logits - streaming_logits(trained, features)).max() < 1e-4
+
+
 @pytest.mark.parametrize("network", NETWORKS_HERE, ids=lambda network: network.title)
 def test_int8_stays_close(tmp_path: Path, network: NetworkSpec) -> None:
     trained = random_network(network)
@@ -202,7 +211,7 @@ def test_no_input_breaks_it(tmp_path: Path, network: NetworkSpec, precision: str
     program = tmp_path / "fuzz"
     sanitizers = ("-g", "-O1", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all")
     files = [str(path) for path in (*sorted(sources.glob("*.c")), FUZZ)]
-    command = [host_compiler(), "-std=c99", *STRICT, *sanitizers, f"-I{sources}", "-o", str(program), *files, "-lm"]
+    command = [*host_compiler(), "-std=c99", *STRICT, *sanitizers, f"-I{sources}", "-o", str(program), *files, "-lm"]
     subprocess.run(command, check=True)
     for seed in range(3):
         done = subprocess.run([program, str(seed), "100"], capture_output=True, text=True, check=False)

@@ -61,7 +61,7 @@ def test_the_example_prints_scores_and_detections(tmp_path: Path, trained: Train
     path, samples = recording(tmp_path)
     files = [*sorted((unpacked / "src").glob("*.c")), unpacked / "examples" / "wav" / "spot_keywords.c"]
     program = tmp_path / "spot_keywords"
-    command = [host_compiler(), *FLAGS, "-Wall", "-Wextra", "-Werror", f"-I{unpacked / 'src'}", "-o", program, *files]
+    command = [*host_compiler(), *FLAGS, "-Wall", "-Wextra", "-Werror", f"-I{unpacked / 'src'}", "-o", program, *files]
     subprocess.run([*map(str, command), "-lm"], check=True)
     with path.open("rb") as file:
         done = subprocess.run([program, "--scores"], stdin=file, capture_output=True, text=True, check=True)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from edgewise.spec.library import C_COMPILERS
 from workers.engine.errors import EngineError
 from workers.export.c.library import sizes
+from workers.export.c.targets import ZIG, has_compiler
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -22,20 +23,22 @@ FLAGS = ("-std=c99", "-O3", "-ffp-contract=off", "-fno-math-errno")
 """Contraction would make the last bits depend on the processor; errno would keep sqrtf from being an instruction."""
 
 
-def host_compiler() -> str:
-    """Return the C compiler of this machine.
+def host_compiler() -> list[str]:
+    """Return the command of a C compiler for this machine: its own, else the one that comes with Edgewise.
 
     Raises:
         EngineError: there is none.
     """
     found = next((path for name in C_COMPILERS if (path := shutil.which(name))), None)
-    if found is None:
-        raise EngineError(
-            "no-compiler",
-            "No C compiler is installed where the worker runs, so the library could be written but not checked.",
-            "Install one there, such as gcc, and build the artifact again.",
-        )
-    return found
+    if found is not None:
+        return [found]
+    if has_compiler():
+        return [*ZIG, "cc"]
+    raise EngineError(
+        "no-compiler",
+        "No C compiler is installed where the worker runs, so the library could be written but not checked.",
+        "Install one there, such as gcc, and build the artifact again.",
+    )
 
 
 def compile_shared(sources: Path, target: Path, *flags: str) -> None:
@@ -58,7 +61,7 @@ def compile_program(sources: Path, target: Path, *arguments: str) -> None:
 
 def _compile(sources: Path, target: Path, *arguments: str) -> None:
     files = sorted(str(path) for path in sources.glob("*.c"))
-    command = [host_compiler(), *FLAGS, *arguments, "-o", str(target), *files, "-lm"]
+    command = [*host_compiler(), *FLAGS, *arguments, "-o", str(target), *files, "-lm"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise EngineError(

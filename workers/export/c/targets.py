@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +57,7 @@ def _system(title: str, file: str, triple: str, *flags: str) -> Target:
     return Target(title, file, ("-target", triple, *flags))
 
 
+ZIG = (sys.executable, "-m", "ziglang")
 TARGETS = {
     "cortex-m0plus": _cortex("Cortex-M0+", "cortex_m0plus", has_fpu=False),
     # Without naming its unit for floating point the compiler calls functions that are not there.
@@ -138,7 +138,7 @@ def _compile(sources: Path, *arguments: str) -> None:
 
 def _zig(folder: Path, *arguments: str) -> None:
     _require_compiler()
-    command: Sequence[str] = [sys.executable, "-m", "ziglang", *arguments]
+    command = [*ZIG, *arguments]
     # Zig keeps for ever what it makes. Of a target's libraries that saves a minute; of one network it fills the disk.
     with tempfile.TemporaryDirectory() as cache:
         here = {**os.environ, "ZIG_LOCAL_CACHE_DIR": cache}
