@@ -143,5 +143,7 @@ def test_missing_clips_are_named(tmp_path: Path) -> None:
 
 def test_clips_are_read_from_a_map(tmp_path: Path) -> None:
     data = tones(tmp_path)
-    assert isinstance(data.train.samples(0).base, np.memmap)
+    pack = data.train.samples(0).base
+    assert pack is not None
+    assert isinstance(pack.base, np.memmap)
     assert len(data.train.samples(0)) == SAMPLES
