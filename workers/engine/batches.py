@@ -42,7 +42,7 @@ EQUALIZER_KNOTS = 5
 """Places on the mel axis, an octave or so apart, at which an equalizer's gain is drawn."""
 
 PLAIN_CLIPS_AT_ONCE = 256
-FEATURES_VERSION = 1
+FEATURES_VERSION = 2
 """To be counted up when the same clips give other features, by other windows too: those that lie in caches are then
 made anew."""
 

@@ -87,18 +87,13 @@ class FeatureExtractor:
 
     def _bands(self, frames: FloatArray) -> FloatArray:
         """Return the magnitudes (clips, frames, mel bands) of windowed and padded frames (clips, frames, points)."""
-        magnitude = np.abs(fft.rfft(frames))
-        # As one matrix: numpy would multiply the clips one by one.
-        bands = magnitude.reshape(-1, magnitude.shape[-1]) @ self._filters
-        return np.asarray(bands.reshape(*frames.shape[:-1], bands.shape[-1]))
+        # Numpy multiplies the clips one by one: in one large matrix the last bits of a row would hang on where it stands.
+        return np.asarray(np.abs(fft.rfft(frames)) @ self._filters)
 
     def _of_bands(self, bands: FloatArray) -> FloatArray:
         """Return the features of magnitudes, which are overwritten."""
         np.log(np.maximum(bands, np.asarray(self.parameters.log_epsilon, self.dtype), out=bands), out=bands)
-        if self._transform is None:
-            return bands
-        features = bands.reshape(-1, bands.shape[-1]) @ self._transform
-        return np.asarray(features.reshape(*bands.shape[:-1], features.shape[-1]))
+        return bands if self._transform is None else np.asarray(bands @ self._transform)
 
     def _windows(self, samples: FloatArray) -> FloatArray:
         """Return all whole windows (clips, frames, window samples), without copying the samples."""
