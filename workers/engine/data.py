@@ -1,11 +1,13 @@
 """What training reads: tables of clips on packed audio.
 
-A pack is a file of little-endian int16 samples, mono. A clip is a row: which pack, where, how long, which label. Packs
-are mapped into memory, so that a hundred thousand clips need next to none of it.
+A pack is a file of little-endian int16 samples, mono. A clip is a row: which pack, where, how long, which label. Clips
+are read from their packs one by one, so that a hundred thousand of them need next to no memory.
 """
 
 from __future__ import annotations
 
+import os
+import weakref
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +21,8 @@ from workers.engine.files import write_atomically
 Int64Array = npt.NDArray[np.int64]
 Int16Array = npt.NDArray[np.int16]
 
+SAMPLE_BYTES = 2
+
 NOISE_SHARES = {"train": (0, 8), "validation": (8, 9), "test": (9, 10)}
 """Tenths of every noise recording (begin, end) that belong to a split."""
 NOISE_SECONDS = 60
@@ -26,6 +30,22 @@ SWELL_SECONDS = 5.0
 LOWEST_HEARD_HERTZ = 20.0
 AS_LOUD = 0.999
 """Share of the loudest window's energy above which another one is as loud."""
+
+
+class Pack:
+    """A file of samples, read piece by piece: what is read from a map of it would count as the process's own memory.
+
+    It is closed with the last reference to it, and threads may read at once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._descriptor)
+
+    def read(self, begin: int, count: int) -> Int16Array:
+        """Return `count` samples from `begin`."""
+        content = os.pread(self._descriptor, count * SAMPLE_BYTES, begin * SAMPLE_BYTES)
+        return np.frombuffer(content, dtype="<i2")
 
 
 @dataclass(frozen=True)
@@ -53,25 +73,24 @@ class Clips:
         return len(self.offset)
 
     @cached_property
-    def _maps(self) -> list[Int16Array]:
-        # As plain arrays: each slice of a memmap costs as much as copying a short clip.
-        return [np.asarray(np.memmap(path, dtype="<i2", mode="r")) for path in self.packs]
+    def _opened(self) -> list[Pack]:
+        return [Pack(path) for path in self.packs]
 
     def samples(self, row: int) -> Int16Array:
-        """Return the samples of one clip, without copying them."""
-        begin = self.offset[row]
-        samples: Int16Array = self._maps[self.pack[row]][begin : begin + self.length[row]]
-        return samples
+        """Return the samples of one clip."""
+        return self._read(row, 0, int(self.length[row]))
 
     def around(self, row: int, start: int, count: int) -> npt.NDArray[np.float32]:
         """Return `count` samples from `start` (relative to the clip), in [-1, 1]; zeros where the clip has none."""
         piece = np.zeros(count, dtype=np.float32)
         first, last = max(start, 0), min(start + count, int(self.length[row]))
         if first < last:
-            begin = int(self.offset[row])
-            piece[first - start : last - start] = self._maps[self.pack[row]][begin + first : begin + last]
+            piece[first - start : last - start] = self._read(row, first, last - first)
         piece *= 1 / 32768
         return piece
+
+    def _read(self, row: int, start: int, count: int) -> Int16Array:
+        return self._opened[int(self.pack[row])].read(int(self.offset[row]) + start, count)
 
     def select(self, rows: npt.ArrayLike) -> Clips:
         """Return a table of some of the rows."""

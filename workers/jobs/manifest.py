@@ -15,11 +15,9 @@ from datasets_app.revisions import DataRevision
 from edgewise.spec.dataset import SILENCE, SPLITS
 from runs_app.models import Run
 from workers.engine.audio import resampled_pack
-from workers.engine.data import Clips, TrainingData, cut_silence, generated_noise, join
+from workers.engine.data import SAMPLE_BYTES, Clips, TrainingData, cut_silence, generated_noise, join
 from workers.engine.errors import EngineError
 from workers.jobs.stored import stored
-
-SAMPLE_BYTES = 2
 
 Manifest = dict[str, Any]
 Stretch = tuple[int, int, int]
@@ -68,7 +66,7 @@ def make_manifest(dataset: Dataset, at: AtRevision) -> Manifest:
 
 
 def training_data(dataset: Dataset, manifest: Manifest, folder: Path) -> TrainingData:
-    """Map the clips of a manifest into memory.
+    """Make the tables of a manifest's clips.
 
     Args:
         dataset: gives labels, rate and length of the clips.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.engine.tones import RATE, SAMPLES, tones, write_pack
+from tests.unit.engine.tones import RATE, tones, write_pack
 from workers.engine.data import (
     Clips,
     TrainingData,
@@ -141,9 +143,20 @@ def test_missing_clips_are_named(tmp_path: Path) -> None:
             require_clips(without(data, split))
 
 
-def test_clips_are_read_from_a_map(tmp_path: Path) -> None:
-    data = tones(tmp_path)
-    pack = data.train.samples(0).base
-    assert pack is not None
-    assert isinstance(pack.base, np.memmap)
-    assert len(data.train.samples(0)) == SAMPLES
+READ_LARGE_PACK = """
+import resource, sys
+from pathlib import Path
+from workers.engine.data import Clips
+resource.setrlimit(resource.RLIMIT_AS, (2**32, 2**32))
+clips = Clips.of((Path(sys.argv[1]),), [(0, 0, 16000, 0), (0, 2**32 - 16000, 16000, 0)])
+assert [len(clips.samples(row)) for row in range(2)] == [16000, 16000]
+assert clips.samples(1)[-1] == 7
+"""
+
+
+def test_a_pack_may_be_larger_than_memory(tmp_path: Path) -> None:
+    pack = tmp_path / "large.pcm"
+    with pack.open("wb") as file:
+        file.seek(2**33 - 2)  # most of it is a hole, which takes no room
+        file.write(b"\x07\x00")
+    subprocess.run([sys.executable, "-c", READ_LARGE_PACK, str(pack)], check=True)
