@@ -87,7 +87,7 @@ class FeatureExtractor:
 
     def _bands(self, frames: FloatArray) -> FloatArray:
         """Return the magnitudes (clips, frames, mel bands) of windowed and padded frames (clips, frames, points)."""
-        # Numpy multiplies the clips one by one: in one large matrix the last bits of a row would hang on where it stands.
+        # Clip by clip: in one large matrix the last bits of a row would hang on where it stands.
         return np.asarray(np.abs(fft.rfft(frames)) @ self._filters)
 
     def _of_bands(self, bands: FloatArray) -> FloatArray:

@@ -60,7 +60,9 @@ def test_a_stream_that_begins_with_a_short_chunk_begins_with_silence() -> None:
     graph = FeatureGraph(CEPSTRA, np.float32)
     audio = random_audio(2, 3200)
     padded = np.concatenate([np.zeros((2, 320), np.float32), audio], axis=1)
-    assert np.array_equal(streamed(graph, audio, range(0, 3201, 320)), graph(tf.constant(padded)))
+    found = streamed(graph, audio, range(0, 3201, 320))
+    # Not to the bit: on some processors TensorFlow sums frames in another order where there are more of them.
+    assert np.abs(found - graph(tf.constant(padded))).max() < 1e-5
 
 
 def streamed(graph: FeatureGraph, audio: np.ndarray, cuts: object) -> np.ndarray:
