@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgewise.spec.detection import OperatingPoint
+from edgewise.spec.run import RunParameters
 from workers.bench.accuracy import VALIDATIONS, parameters_of
 from workers.bench.figures import Figure
 from workers.bench.tasks import ARCHIVES, load_task
@@ -16,12 +17,14 @@ from workers.engine.data import TrainingData
 from workers.engine.inference import infer
 from workers.engine.training import train
 from workers.engine.weights import TrainedNetwork
+from workers.export.finetuning import Lessons
 from workers.export.forms import CALIBRATION_CLIPS, Form, Wishes, c_library, tflite_form
 from workers.export.proof import sample
 
 OPTIONS = {"precision": "int8", "target": "sources"}
-FORMS: dict[str, Callable[[Wishes], Form]] = {
+FORMS: dict[str, Callable[[Wishes], Form | None]] = {
     "tflite_int8": tflite_form,
+    "tflite_int8_finetuned": lambda wishes: tflite_form(wishes).otherwise,
     "c_int8": lambda wishes: c_library(wishes)[0],  # what follows is compiled from the same sources
 }
 
@@ -40,14 +43,17 @@ def measure(task: str, chosen: Sequence[str], steps: int) -> list[Figure]:
 
 
 def _of_network(network: str, data: TrainingData, steps: int) -> Iterator[Figure]:
-    trained = _trained(network, data, steps)
-    wishes = Wishes(OPTIONS, OperatingPoint(), sample(data.train, trained.clip_samples, CALIBRATION_CLIPS))
-    for name, form in FORMS.items():
-        yield from _figures(f"{network}.{name}", form(wishes), trained, data)
-
-
-def _trained(network: str, data: TrainingData, steps: int) -> TrainedNetwork:
     parameters = parameters_of(network, seed=0, steps=steps, validation_interval=max(1, steps // VALIDATIONS))
+    trained = _trained(parameters, data)
+    calibration = sample(data.train, trained.clip_samples, CALIBRATION_CLIPS)
+    wishes = Wishes(OPTIONS, OperatingPoint(), calibration, Lessons(data, parameters))
+    for name, make in FORMS.items():
+        form = make(wishes)
+        assert form is not None
+        yield from _figures(f"{network}.{name}", form, trained, data)
+
+
+def _trained(parameters: RunParameters, data: TrainingData) -> TrainedNetwork:
     with tempfile.TemporaryDirectory(prefix="edgewise-bench-") as folder:
         outcome = train(parameters, data, Path(folder), lambda event: None, lambda: False)
     assert outcome.best is not None

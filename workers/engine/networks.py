@@ -194,7 +194,7 @@ class FoldedStage:
     def state_sizes(self) -> list[int]:
         """Values that the stage carries from frame to frame: its memory, and its hidden state."""
         memory = [] if self.column is None else [self.channels * len(self.column)]
-        return memory if self.recurrent_kernel is None else [*memory, len(self.recurrent_kernel)]
+        return memory if self.recurrent_kernel is None else [*memory, int(self.recurrent_kernel.shape[0])]
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ class FoldedNetwork:
     @property
     def labels(self) -> int:
         """Scores."""
-        return len(self.readout_bias)
+        return int(self.readout_bias.shape[0])
 
     @property
     def period(self) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from edgewise.spec.proof import ProofReport
@@ -67,17 +68,17 @@ def build(
     """
     format = FORMATS[format_name]
     forms = format.forms(wishes)
-    stages = 2 * len(forms) + 2
+    stages = len(forms) + 2
     report(0, stages, "Running the trained network on test clips")
     evidence = Evidence.gather(trained, test)
     proofs: list[Proof | Skipped] = [start(trained, evidence)]
     with tempfile.TemporaryDirectory(dir=target.parent) as name:
         folder = Path(name)
         for index, form in enumerate(forms):
-            report(1 + 2 * index, stages, f"Writing the {form.title}")
-            file_bytes = _write(form, folder, trained, format.only)
-            report(2 + 2 * index, stages, f"Checking the {form.title} on test clips")
-            proofs.append(_sized(prove(form, folder, trained, evidence), file_bytes))
+            tell = partial(report, 1 + index, stages)
+            before = artifact.size(folder, format.only)
+            proof = _make(form, folder, trained, evidence, tell)
+            proofs.append(_sized(proof, artifact.size(folder, format.only) - before))
         report(stages - 1, stages, "Packing")
         proved = tuple(proofs)
         table = proof_report(trained, evidence, proved, origin, wishes.precision)
@@ -90,11 +91,17 @@ def build(
     return Built(target, proved, table, stages)
 
 
-def _write(form: Form, folder: Path, trained: TrainedNetwork, only: Collection[str] | None) -> int:
-    """Write a form; return the size of those of its files that the archive will hold."""
-    before = artifact.size(folder, only)
+def _make(
+    form: Form, folder: Path, trained: TrainedNetwork, evidence: Evidence, tell: Callable[[str], None]
+) -> Proof | Skipped:
+    """Write a form and prove it, or what stands in for it where it is too far from the trained network."""
+    tell(f"Writing the {form.title}")
     form.write(folder, trained)
-    return artifact.size(folder, only) - before
+    tell(f"Checking the {form.title} on test clips")
+    proof = prove(form, folder, trained, evidence)
+    if form.otherwise is None or isinstance(proof, Skipped) or proof.holds:
+        return proof
+    return _make(form.otherwise, folder, trained, evidence, tell)
 
 
 def _sized(proof: Proof | Skipped, file_bytes: int) -> Proof | Skipped:

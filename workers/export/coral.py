@@ -17,19 +17,20 @@ from workers.engine.errors import EngineError
 from workers.engine.features import FloatArray
 from workers.engine.weights import TrainedNetwork
 from workers.export import tflite
+from workers.export.finetuning import Lessons
 
 COMPILER = "edgetpu_compiler"
 MODEL = "model_edgetpu.tflite"
 """What the client's `CoralRunner` copies to the board; the compiler gives it this name by itself."""
 
 
-def write(folder: Path, trained: TrainedNetwork, calibration: FloatArray) -> None:
-    """Write the network in integers, whose ranges come from `calibration` (clips, samples), and `MODEL` made of it.
+def write(folder: Path, trained: TrainedNetwork, calibration: FloatArray, lessons: Lessons | None = None) -> None:
+    """Write the network in integers, as `tflite.write_int8` does, and `MODEL` made of it.
 
     Raises:
         EngineError: the compiler fails.
     """
-    tflite.write_int8(folder, trained, calibration)
+    tflite.write_int8(folder, trained, calibration, lessons)
     compile_for_edge_tpu(folder / tflite.MODEL)
 
 

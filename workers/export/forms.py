@@ -7,7 +7,7 @@ is a row here and a row of the same name in `deploy_app/formats.py`, where its t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from workers.export.boards.image import DISCO, NORDIC, Board
 from workers.export.c import emulator, host, package, wasm
 from workers.export.c.package import SOURCES_ALONE, Library
 from workers.export.c.targets import TARGETS
+from workers.export.finetuning import Lessons
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -72,6 +73,8 @@ class Form:
     """Test clips that it is run on."""
     why_not: Callable[[], str | None] = lambda: None
     """Say why it cannot be run here, and its stage is skipped; None where it can."""
+    otherwise: Form | None = None
+    """What is made instead where this one is farther from the trained network than its bound."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ class Wishes:
     point: OperatingPoint
     calibration: FloatArray
     """Recordings of the training that give integers their ranges, (clips, samples)."""
+    lessons: Lessons | None = None
+    """Let weights learn to be integers where rounding them loses too much; None: such a network is refused."""
 
     @property
     def precision(self) -> str:
@@ -117,8 +122,19 @@ def tflite_form(wishes: Wishes) -> Form:
     """TFLite with the precision that was chosen."""
     if wishes.options["precision"] == "float32":
         return TFLITE
-    write = partial(tflite.write_int8, calibration=wishes.calibration)
-    return Form("TFLite, int8", write, tflite.load, QUANTISED, load_features=tflite.load_features)
+    return _in_integers("TFLite, int8", tflite.write_int8, wishes, tflite.load_features)
+
+
+def _in_integers(
+    title: str, write: Callable[..., None], wishes: Wishes, load_features: Callable[[Path], Run] | None = None
+) -> Form:
+    """Round the weights; where that loses too much, let them learn to be integers."""
+    round_weights = partial(write, calibration=wishes.calibration)
+    rounded = Form(title, round_weights, tflite.load, QUANTISED, load_features)
+    if wishes.lessons is None:
+        return rounded
+    fine_tune = partial(round_weights, lessons=wishes.lessons)
+    return replace(rounded, otherwise=replace(rounded, title=f"{title}, fine-tuned", write=fine_tune))
 
 
 def c_library(wishes: Wishes) -> tuple[Form, ...]:
@@ -169,8 +185,8 @@ def _nothing(folder: Path, trained: TrainedNetwork) -> None:
 
 def edge_tpu(wishes: Wishes) -> Form:
     """The model of a Coral Dev Board. What is run here is the network in integers that Google's compiler gets."""
-    write = partial(coral.write, calibration=wishes.calibration)
-    return Form("TFLite, int8, before it is compiled for the Edge TPU", write, tflite.load, QUANTISED)
+    title = "TFLite, int8, before it is compiled for the Edge TPU"
+    return _in_integers(title, coral.write, wishes)
 
 
 def for_board(board: Board) -> Format:

@@ -96,6 +96,9 @@ Every call returns the scores of the newest audio, and the result does not depen
     is_int8 = any("int8" in proof.form for proof in proofs)
     integers = """ The network of TFLite computes in integers of 8 bits, so
 its scores are not the same to the digit, but the labels must be, of all clips but one."""
+    if any("fine-tuned" in proof.form for proof in proofs):
+        integers += """ Its weights were trained on with the
+rounding of the device: rounded alone they lost too much."""
     return f"""\
 ## Run it
 

@@ -18,8 +18,9 @@ import tensorflow as tf
 from workers.engine.features import FeatureExtractor
 from workers.engine.networks import fold, streaming_step
 from workers.engine.weights import TrainedNetwork
+from workers.export.finetuning import Lessons, finetune
 from workers.export.frontend import FeatureGraph
-from workers.export.tflite_int8 import integer_model
+from workers.export.tflite_int8 import Scales, integer_model
 
 MODEL = "model.tflite"
 FEATURE_EXTRACTOR = "feature_extractor.tflite"
@@ -33,14 +34,23 @@ def write(folder: Path, trained: TrainedNetwork) -> None:
     (folder / MODEL).write_bytes(_model(trained))
 
 
-def write_int8(folder: Path, trained: TrainedNetwork, calibration: FloatArray) -> None:
-    """Write both files into `folder`, the network in integers, whose ranges come from `calibration` (clips, samples).
+def write_int8(folder: Path, trained: TrainedNetwork, calibration: FloatArray, lessons: Lessons | None = None) -> None:
+    """Write both files into `folder`, the network in integers.
 
     The feature extractor stays in float32: the client takes no other.
+
+    Args:
+        folder: takes the files.
+        trained: the network.
+        calibration: recordings that give integers their ranges, (clips, samples).
+        lessons: let weights learn to be integers; without them they are rounded.
     """
     (folder / FEATURE_EXTRACTOR).write_bytes(_feature_extractor(trained))
-    features = FeatureExtractor(trained.preprocessing)(calibration)
-    (folder / MODEL).write_bytes(integer_model(fold(trained.spec, trained.arrays), features))
+    network = fold(trained.spec, trained.arrays)
+    scales = Scales.of(network, FeatureExtractor(trained.preprocessing)(calibration))
+    if lessons is not None:
+        network = finetune(trained, scales, lessons)
+    (folder / MODEL).write_bytes(integer_model(network, scales))
 
 
 def load(folder: Path) -> Callable[[FloatArray], FloatArray]:

@@ -1,4 +1,4 @@
-"""A folded network as a TFLite model of 8-bit integers: weights, values and states.
+"""A folded network in 8-bit integers: weights, values and states.
 
 Weights have one scale for each unit, everything else one scale for each tensor, and a state comes out with the scale
 with which it goes in, so that carrying it from frame to frame changes no bit. All ranges come from recordings.
@@ -6,19 +6,24 @@ with which it goes in, so that carrying it from frame to frame changes no bit. A
 Memories are made to suit one scale: coefficient o of every channel is carried as m[o] · r / g[o], where g[o] is the
 range of that coefficient and r the range of the memory's input. In real numbers that changes nothing: A and B are
 multiplied by the factors, and what reads the memory is divided by them (cross-layer equalisation, Nagel et al. 2019).
+
+What is computed is written once, in `step`: with the operators of `tflite_graph` it becomes a TFLite model, and with
+those of `finetuning` weights learn to be integers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
+from keras import ops
 
 from workers.engine.errors import EngineError
 from workers.engine.networks import FoldedNetwork, FoldedStage
 from workers.export.calibration import FloatArray, Signals, observe
-from workers.export.tflite_graph import Graph, Scale, Tensor
+from workers.export.tflite_graph import Graph, Scale
 
 LONGEST_PERIOD = 128
 """Frames that the phase of strided stages can count in 8 bits."""
@@ -29,48 +34,103 @@ CLIPPINGS = np.linspace(0.3, 1.0, 29)
 SAMPLED = 100_000
 
 
-def integer_model(network: FoldedNetwork, features: FloatArray) -> bytes:
-    """Quantise a folded network: features (batch, 1, features), states (batch, size) → logits, next states.
+def integer_model(network: FoldedNetwork, scales: Scales) -> bytes:
+    """Write a network as a TFLite file: features (batch, 1, features), states (batch, size) → logits, next states.
 
     Args:
         network: in float32.
-        features: of recordings like those that it will hear, (clips, frames, features).
-
-    Returns:
-        A TFLite file.
-
-    Raises:
-        EngineError: 8 bits cannot count the frames after which the strided stages are in step again.
+        scales: of its values.
     """
-    if network.period > LONGEST_PERIOD:
-        raise EngineError(
-            "period-too-long",
-            f"The strides of this network multiply to {network.period}, and in integers they can to {LONGEST_PERIOD}.",
-            "Choose float32, or train a network with smaller strides.",
-        )
     graph = Graph()
-    normal = features * network.input_scale + network.input_offset
-    # What is quantised is the raw feature, but what matters of its error is what remains after normalisation.
-    frame = graph.input("features", (1, network.features), scale_of(features, network.input_scale))
-    phase = graph.input("state_0", (1,), PHASE) if network.period > 1 else None
-    stages = list(_stages(graph, network, normal, first_state=0 if phase is None else 1))
-
-    updated = [] if phase is None else [_next_phase(graph, phase, network.period)]
-    kernel = network.input_scale[:, None, None]
-    signal = graph.depthwise(
-        graph.reshape(frame, (1, 1, network.features)), kernel, network.input_offset, scale_of(normal)
-    )
-    stride = 1
-    for stage in stages:
-        gate = None if phase is None or stride == 1 else _gate(graph, phase, network.period, stride)
-        signal, states = stage.step(graph, signal, gate)
-        updated += states
-        stride *= stage.folded.stride
-    logits = graph.dense(signal, network.readout_kernel, network.readout_bias, scale_of(_scores(network, stages)))
-    return graph.to_bytes([graph.reshape(logits, (network.labels,)), *updated])
+    frame = graph.input("features", (1, network.features), scales.frame)
+    states = [
+        graph.input(f"state_{index}", (size,), scale)
+        for index, (size, scale) in enumerate(zip(network.state_shapes, scales.states(network), strict=True))
+    ]
+    logits, updated = step(graph, network, scales, frame, states)
+    return graph.to_bytes([logits, *updated])
 
 
-# --- ranges -----------------------------------------------------------------------------------------------------------
+# --- scales -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StageScales:
+    """How the values of one stage become integers."""
+
+    state: Scale
+    """Of its states, and of what its dense layer reads beside them."""
+    gains: FloatArray
+    """Factors by which the memory's coefficients are carried larger than they are, (order,); none without a memory."""
+    read: Scale
+    """Of what its dense layer reads: what filters make of the memory, or the memory itself."""
+    summed: Scale
+    hidden: Scale
+    projected: Scale
+    output: Scale
+
+    @classmethod
+    def of(cls, stage: FoldedStage, inputs: FloatArray, signals: Signals) -> StageScales:
+        """Choose them by what was seen, (clips, frames, values)."""
+        largest, gains = largest_of(inputs), np.ones(0)
+        if stage.recurrent_kernel is not None:
+            largest = max(largest, largest_of(signals.hidden))
+        if signals.memory is not None and stage.column is not None:
+            coefficients = signals.memory.reshape(-1, len(stage.column)).T
+            gains = np.array([largest / largest_of(values) for values in coefficients])
+        state = Scale(largest / INTEGERS.max)
+        projected = signals.hidden
+        if stage.projection_kernel is not None and stage.projection_bias is not None:
+            projected = signals.hidden @ stage.projection_kernel + stage.projection_bias
+        return cls(
+            state=state,
+            gains=gains,
+            read=state if stage.filters is None else scale_of(signals.read),
+            summed=scale_of(signals.summed),
+            hidden=scale_of(signals.hidden),
+            projected=scale_of(projected),
+            output=scale_of(signals.output),
+        )
+
+
+@dataclass(frozen=True)
+class Scales:
+    """How the values of a network become integers."""
+
+    frame: Scale
+    normal: Scale
+    """Of a frame after its normalisation."""
+    stages: tuple[StageScales, ...]
+    scores: Scale
+
+    @classmethod
+    def of(cls, network: FoldedNetwork, features: FloatArray) -> Scales:
+        """Choose them by recordings like those that the network will hear, (clips, frames, features).
+
+        Raises:
+            EngineError: 8 bits cannot count the frames after which the strided stages are in step again.
+        """
+        if network.period > LONGEST_PERIOD:
+            raise EngineError(
+                "period-too-long",
+                f"The strides of this network multiply to {network.period}, and in integers they can to "
+                f"{LONGEST_PERIOD}.",
+                "Choose float32, or train a network with smaller strides.",
+            )
+        normal = signal = features * network.input_scale + network.input_offset
+        stages = []
+        for stage, signals in zip(network.stages, observe(network, normal), strict=True):
+            stages.append(StageScales.of(stage, signal, signals))
+            signal = signals.output
+        # What is quantised is the raw feature, but what matters of its error is what remains after normalisation.
+        frame, scores = scale_of(features, network.input_scale), signal @ network.readout_kernel + network.readout_bias
+        return cls(frame, scale_of(normal), tuple(stages), scale_of(scores))
+
+    def states(self, network: FoldedNetwork) -> list[Scale]:
+        """List the scales of the states of `network.state_shapes`."""
+        phase = [PHASE] if network.period > 1 else []
+        of_stages = zip(network.stages, self.stages, strict=True)
+        return phase + [scales.state for stage, scales in of_stages for _ in stage.state_sizes]
 
 
 def scale_of(seen: FloatArray, weights: FloatArray | float = 1.0) -> Scale:
@@ -112,141 +172,193 @@ def _sampled(values: FloatArray) -> FloatArray:
     return values[:: 1 + values.size // SAMPLED]
 
 
-# --- stages -----------------------------------------------------------------------------------------------------------
+# --- what is computed -------------------------------------------------------------------------------------------------
+
+
+class Quantised(Protocol):
+    """Values that are integers; the batch is not in `shape`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one item of the batch."""
+
+    @property
+    def scale(self) -> Scale:
+        """How the integers stand for numbers."""
+
+
+Values = TypeVar("Values", bound=Quantised)
+
+
+class Operators(Protocol[Values]):
+    """What a network in integers is made of; `tflite_graph.Graph` says what each operator computes."""
+
+    def dense(self, x: Values, kernel: FloatArray, bias: FloatArray, scale: Scale, *, relu: bool = False) -> Values:
+        """Multiply the last dimension by `kernel` (inputs, units)."""
+
+    def depthwise(self, x: Values, kernel: FloatArray, bias: FloatArray, scale: Scale) -> Values:
+        """Sum (rows, 1, channels) over the rows by `kernel` (channels, rows, count)."""
+
+    def add(self, a: Values, b: Values, scale: Scale) -> Values:
+        """Add two tensors of one shape."""
+
+    def multiply(self, a: Values, b: Values, scale: Scale) -> Values:
+        """Multiply by a tensor that has one value for each item of a batch, or the same shape."""
+
+    def concatenate(self, tensors: Sequence[Values]) -> Values:
+        """Join tensors of one scale along their last dimension."""
+
+    def rescale(self, x: Values, scale: Scale) -> Values:
+        """Write the same numbers with another scale."""
+
+    def reshape(self, x: Values, shape: Sequence[int]) -> Values:
+        """Give an item of the batch another shape."""
+
+    def transpose(self, x: Values, order: Sequence[int]) -> Values:
+        """Reorder the dimensions, which are counted from 1."""
+
+    def take(self, x: Values, position: int) -> Values:
+        """Take one value of the last dimension."""
+
+    def sigmoid(self, x: Values) -> Values:
+        """Apply the logistic function."""
+
+    def softmax(self, x: Values) -> Values:
+        """Apply softmax to the last dimension."""
+
+
+def step(
+    operators: Operators[Values], network: FoldedNetwork, scales: Scales, frame: Values, states: Sequence[Values]
+) -> tuple[Values, list[Values]]:
+    """Compute one frame (1, features) with states of `network.state_shapes`: logits (labels,), next states."""
+    waiting = iter(states)
+    phase = next(waiting) if network.period > 1 else None
+    updated = [] if phase is None else [_next_phase(operators, phase, network.period)]
+    kernel = network.input_scale[:, None, None]
+    signal = operators.depthwise(
+        operators.reshape(frame, (1, 1, network.features)), kernel, network.input_offset, scales.normal
+    )
+    stride = 1
+    for folded, chosen in zip(network.stages, scales.stages, strict=True):
+        gate = None if phase is None or stride == 1 else _gate(operators, phase, network.period, stride)
+        before = [next(waiting) for _ in folded.state_sizes]
+        signal, after = _Stage(operators, folded, chosen).step(signal, before, gate)
+        updated += after
+        stride *= folded.stride
+    logits = operators.dense(signal, network.readout_kernel, network.readout_bias, scales.scores)
+    return operators.reshape(logits, (network.labels,)), updated
 
 
 @dataclass(frozen=True)
-class Gate:
+class Gate(Generic[Values]):
     """Whether a stage goes on with this frame: (1, 0), and where it waits (0, 1)."""
 
-    open: Tensor
-    closed: Tensor
+    open: Values
+    closed: Values
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A stage of the graph whose states are inputs already."""
-
+class _Stage(Generic[Values]):
+    operators: Operators[Values]
     folded: FoldedStage
-    signals: Signals
-    state: Scale
-    """Of its states, and of what its dense layer reads beside them."""
-    gains: FloatArray
-    """Factors by which the memory's coefficients are carried larger than they are, (order,); none without a memory."""
-    before: tuple[Tensor, ...]
+    scales: StageScales
 
-    def step(self, graph: Graph, signal: Tensor, gate: Gate | None) -> tuple[Tensor, list[Tensor]]:
+    def step(self, signal: Values, before: Sequence[Values], gate: Gate[Values] | None) -> tuple[Values, list[Values]]:
         """Compute one frame: the stage's output, and its next states."""
-        if not self.before:
-            return self._dense(graph, signal), []
-        memory = _gated(graph, self._memory(graph, signal), self.before[0], gate)
+        if not before:
+            return self._dense(signal), []
+        memory = self._gated(self._memory(signal, before[0]), before[0], gate)
         if self.folded.recurrent_kernel is not None:
-            hidden = _gated(graph, self._hidden(graph, memory, signal), self.before[1], gate)
-            return graph.reshape(hidden, (1, 1, hidden.shape[-1])), [memory, hidden]
-        output = self._dense(graph, self._read(graph, memory))
+            hidden = self._gated(self._hidden(memory, signal, before[1]), before[1], gate)
+            return self.operators.reshape(hidden, (1, 1, hidden.shape[-1])), [memory, hidden]
+        output = self._dense(self._read(memory))
         if self.folded.residual:
-            output = graph.add(output, signal, scale_of(self.signals.output))
+            output = self.operators.add(output, signal, self.scales.output)
         return output, [memory]
 
-    def _memory(self, graph: Graph, signal: Tensor) -> Tensor:
+    def _memory(self, signal: Values, before: Values) -> Values:
         """m ← A m + B u for each channel: the sum of one dense layer, which is rounded once."""
-        transition, column = self.folded.transition, self.folded.column
+        operators, transition, column = self.operators, self.folded.transition, self.folded.column
+        gains, state = self.scales.gains, self.scales.state
         assert transition is not None
         assert column is not None
         channels, order = self.folded.channels, len(column)
-        before = graph.reshape(self.before[0], (1, channels, order))
-        inputs = graph.reshape(graph.rescale(signal, self.state), (1, channels, 1))
-        kernel = np.vstack([(self.gains[:, None] * transition / self.gains).T, self.gains * column])
-        after = graph.dense(graph.concatenate([before, inputs]), kernel, np.zeros(order), self.state)
-        return graph.reshape(after, (channels * order,))
+        carried = operators.reshape(before, (1, channels, order))
+        inputs = operators.reshape(operators.rescale(signal, state), (1, channels, 1))
+        kernel = np.vstack([(gains[:, None] * transition / gains).T, gains * column])
+        after = operators.dense(operators.concatenate([carried, inputs]), kernel, np.zeros(order), state)
+        return operators.reshape(after, (channels * order,))
 
-    def _read(self, graph: Graph, memory: Tensor) -> Tensor:
+    def _read(self, memory: Values) -> Values:
         """Read the memory by its filters, or as it is: (1, 1, values)."""
-        filters, channels, order = self.folded.filters, self.folded.channels, len(self.gains)
+        operators, filters, channels = self.operators, self.folded.filters, self.folded.channels
+        order = len(self.scales.gains)
         if filters is None:
-            return graph.reshape(memory, (1, 1, channels * order))
-        by_coefficient = graph.transpose(graph.reshape(memory, (1, channels, order)), (3, 1, 2))
-        kernel = filters / self.gains[None, :, None]
-        bias = np.zeros(channels * filters.shape[-1])
-        return graph.depthwise(by_coefficient, kernel, bias, scale_of(self.signals.read))
+            return operators.reshape(memory, (1, 1, channels * order))
+        by_coefficient = operators.transpose(operators.reshape(memory, (1, channels, order)), (3, 1, 2))
+        kernel = filters / self.scales.gains[None, :, None]
+        return operators.depthwise(by_coefficient, kernel, np.zeros(channels * filters.shape[-1]), self.scales.read)
 
-    def _hidden(self, graph: Graph, memory: Tensor, signal: Tensor) -> Tensor:
-        assert self.folded.recurrent_kernel is not None
-        inputs = graph.reshape(graph.rescale(signal, self.state), (self.folded.channels,))
-        read = graph.concatenate([memory, inputs, self.before[1]])
-        kernel = np.vstack([self._kernel(), self.folded.recurrent_kernel])
-        hidden = self._activated(graph, graph.reshape(read, (1, 1, read.shape[-1])), kernel, self.state)
-        return graph.reshape(graph.rescale(hidden, self.state), (hidden.shape[-1],))
+    def _hidden(self, memory: Values, signal: Values, before: Values) -> Values:
+        operators, state = self.operators, self.scales.state
+        inputs = operators.reshape(operators.rescale(signal, state), (self.folded.channels,))
+        read = operators.concatenate([memory, inputs, before])
+        kernel = ops.concatenate([self._kernel(), self.folded.recurrent_kernel])
+        hidden = self._activated(operators.reshape(read, (1, 1, read.shape[-1])), kernel, state)
+        return operators.reshape(operators.rescale(hidden, state), (hidden.shape[-1],))
 
-    def _dense(self, graph: Graph, read: Tensor) -> Tensor:
-        output = scale_of(self.signals.hidden)
-        hidden = self._activated(graph, read, self._kernel(), output)
+    def _dense(self, read: Values) -> Values:
+        hidden = self._activated(read, self._kernel(), self.scales.hidden)
         if self.folded.projection_kernel is None or self.folded.projection_bias is None:
             return hidden
-        projected = self.signals.hidden @ self.folded.projection_kernel + self.folded.projection_bias
-        return graph.dense(hidden, self.folded.projection_kernel, self.folded.projection_bias, scale_of(projected))
+        return self.operators.dense(
+            hidden, self.folded.projection_kernel, self.folded.projection_bias, self.scales.projected
+        )
 
     def _kernel(self) -> FloatArray:
         """Return the kernel for a memory as it is carried."""
         if self.folded.filters is not None:
             return self.folded.kernel
-        factors = np.ones(len(self.folded.kernel))
-        factors[: self.folded.channels * len(self.gains)] = np.tile(self.gains, self.folded.channels)
+        factors = np.ones(self.folded.kernel.shape[0])
+        carried = self.folded.channels * len(self.scales.gains)
+        factors[:carried] = np.tile(self.scales.gains, self.folded.channels)
         kernel: FloatArray = self.folded.kernel / factors[:, None]
         return kernel
 
-    def _activated(self, graph: Graph, read: Tensor, kernel: FloatArray, scale: Scale) -> Tensor:
-        activation, bias = self.folded.activation, self.folded.bias
+    def _activated(self, read: Values, kernel: FloatArray, scale: Scale) -> Values:
+        operators, activation, bias = self.operators, self.folded.activation, self.folded.bias
         if activation in ("linear", "relu"):
-            return graph.dense(read, kernel, bias, scale, relu=activation == "relu")
-        summed = graph.dense(read, kernel, bias, scale_of(self.signals.summed))
+            return operators.dense(read, kernel, bias, scale, relu=activation == "relu")
+        summed = operators.dense(read, kernel, bias, self.scales.summed)
         if activation == "softmax":
-            return graph.softmax(summed)
-        share = graph.sigmoid(summed)
-        return share if activation == "sigmoid" else graph.multiply(share, summed, scale)
+            return operators.softmax(summed)
+        share = operators.sigmoid(summed)
+        return share if activation == "sigmoid" else operators.multiply(share, summed, scale)
 
-
-def _stages(graph: Graph, network: FoldedNetwork, normal: FloatArray, first_state: int) -> Iterator[Stage]:
-    """Choose the ranges of each stage, and make its states inputs of the graph."""
-    state, inputs = first_state, normal
-    for folded, signals in zip(network.stages, observe(network, normal), strict=True):
-        largest, gains = largest_of(inputs), np.ones(0)
-        if folded.recurrent_kernel is not None:
-            largest = max(largest, largest_of(signals.hidden))
-        if signals.memory is not None and folded.column is not None:
-            coefficients = signals.memory.reshape(-1, len(folded.column)).T
-            gains = np.array([largest / largest_of(values) for values in coefficients])
-        scale = Scale(largest / INTEGERS.max)
-        before = []
-        for size in folded.state_sizes:
-            before.append(graph.input(f"state_{state}", (size,), scale))
-            state += 1
-        # Coefficients take most of the room, and their ranges are known now.
-        kept = replace(signals, memory=None, read=signals.hidden if folded.filters is None else signals.read)
-        yield Stage(folded, kept, scale, gains, tuple(before))
-        inputs = signals.output
-
-
-def _scores(network: FoldedNetwork, stages: Sequence[Stage]) -> FloatArray:
-    scores: FloatArray = stages[-1].signals.output @ network.readout_kernel + network.readout_bias
-    return scores
+    def _gated(self, after: Values, before: Values, gate: Gate[Values] | None) -> Values:
+        """Take the next state where the stage goes on, else the last; both products and their sum are exact."""
+        if gate is None:
+            return after
+        taken = self.operators.multiply(after, gate.open, before.scale)
+        kept = self.operators.multiply(before, gate.closed, before.scale)
+        return self.operators.add(taken, kept, before.scale)
 
 
 # --- strides ----------------------------------------------------------------------------------------------------------
 
 
-def _next_phase(graph: Graph, phase: Tensor, period: int) -> Tensor:
+def _next_phase(operators: Operators[Values], phase: Values, period: int) -> Values:
     following = [*range(1, period), 0]
-    return graph.reshape(_tabulated(graph, phase, [following]), (1,))
+    return operators.reshape(_tabulated(operators, phase, [following]), (1,))
 
 
-def _gate(graph: Graph, phase: Tensor, period: int, stride: int) -> Gate:
+def _gate(operators: Operators[Values], phase: Values, period: int, stride: int) -> Gate[Values]:
     is_open = [int(frame % stride == 0) for frame in range(period)]
-    gates = graph.reshape(_tabulated(graph, phase, [is_open, [1 - value for value in is_open]]), (2,))
-    return Gate(graph.take(gates, 0), graph.take(gates, 1))
+    gates = operators.reshape(_tabulated(operators, phase, [is_open, [1 - value for value in is_open]]), (2,))
+    return Gate(operators.take(gates, 0), operators.take(gates, 1))
 
 
-def _tabulated(graph: Graph, phase: Tensor, tables: Sequence[Sequence[int]]) -> Tensor:
+def _tabulated(operators: Operators[Values], phase: Values, tables: Sequence[Sequence[int]]) -> Values:
     """Look the phase up in tables of integers.
 
     A function of the integers 0 … n-1 is piecewise linear, f(p) = f(0) + Σ c[k] · max(0, p - k), so two dense layers of
@@ -254,17 +366,9 @@ def _tabulated(graph: Graph, phase: Tensor, tables: Sequence[Sequence[int]]) -> 
     """
     values = np.array(tables)
     knots = values.shape[1] - 1
-    ramps = graph.dense(
-        graph.reshape(phase, (1, 1, 1)), np.ones((1, knots)), -np.arange(knots, dtype=np.float64), PHASE, relu=True
+    ramps = operators.dense(
+        operators.reshape(phase, (1, 1, 1)), np.ones((1, knots)), -np.arange(knots, dtype=np.float64), PHASE, relu=True
     )
     slopes = np.diff(values, axis=1)
     bends = np.diff(slopes, axis=1, prepend=0)
-    return graph.dense(ramps, bends.T, values[:, 0].astype(np.float64), PHASE)
-
-
-def _gated(graph: Graph, after: Tensor, before: Tensor, gate: Gate | None) -> Tensor:
-    """Take the next state where the stage goes on, else the last one; both products and their sum are exact."""
-    if gate is None:
-        return after
-    scale = before.scale
-    return graph.add(graph.multiply(after, gate.open, scale), graph.multiply(before, gate.closed, scale), scale)
+    return operators.dense(ramps, bends.T, values[:, 0].astype(np.float64), PHASE)

@@ -44,6 +44,7 @@ def _build(attempt: Attempt, job: Artifact, trained: TrainedNetwork, data: Train
     attempt.progress(0, 0, "stages", "Starting TensorFlow", at_once=True)
     from workers.export.artifact import Origin
     from workers.export.build import Refused, build
+    from workers.export.finetuning import Lessons
     from workers.export.forms import CALIBRATION_CLIPS, Wishes
     from workers.export.proof import sample
 
@@ -61,7 +62,7 @@ def _build(attempt: Attempt, job: Artifact, trained: TrainedNetwork, data: Train
         data_licence=_licence(job.run.dataset),
     )
     calibration = sample(data.train, trained.clip_samples, CALIBRATION_CLIPS)
-    wishes = Wishes(job.options, job.operating_point, calibration)
+    wishes = Wishes(job.options, job.operating_point, calibration, Lessons(data, job.run.settings))
     try:
         built = build(job.format, wishes, trained, data.test, origin, folder / "artifact.zip", report)
     except Refused as refused:

@@ -143,6 +143,25 @@ def test_a_refused_artifact_keeps_the_table_of_all_its_stages(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("error", "made"), [(0.01, "Better"), (0, "TFLite")])
+def test_a_form_that_differs_makes_room_for_what_may_be_better(
+    tmp_path: Path,
+    trained: TrainedNetwork,
+    clips: Clips,
+    evidence: Evidence,
+    monkeypatch: pytest.MonkeyPatch,
+    error: float,
+    made: str,
+) -> None:
+    better = replace(giving(evidence.logits), title="Better")
+    form = replace(giving(evidence.logits + np.float32(error)), otherwise=better)
+    monkeypatch.setitem(FORMATS, "tflite", Format(lambda _: (form,), forms.WITH_CLIENT))
+    wishes = Wishes({}, POINT, random_audio(4, 8000))
+    built = build("tflite", wishes, trained, clips, ORIGIN, tmp_path / "artifact.zip", lambda *_: None)
+    assert [stage.title for stage in built.report.stages] == ["Trained network", made]
+    assert built.report.holds
+
+
 def test_a_report_is_json_that_can_be_read_back(trained: TrainedNetwork, evidence: Evidence) -> None:
     broken = proved(giving(evidence.logits * np.float32("nan")), trained, evidence)
     report = proof_report(trained, evidence, (start(trained, evidence), broken), ORIGIN, "int8")

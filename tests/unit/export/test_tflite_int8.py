@@ -18,7 +18,7 @@ from workers.engine.features import FeatureExtractor
 from workers.engine.networks import fold, streaming_step
 from workers.engine.weights import TrainedNetwork
 from workers.export import tflite
-from workers.export.tflite_int8 import integer_model
+from workers.export.tflite_int8 import Scales, integer_model
 
 CALIBRATION = random_audio(20, CLIP_SAMPLES, seed=1)
 
@@ -45,7 +45,7 @@ def test_scores_stay_close(tmp_path: Path, network: str | NetworkSpec) -> None:
     trained = random_network(network)
     folded = fold(trained.spec, trained.arrays)
     features = np.random.default_rng(0).normal(-4, 2, (20, 24, folded.features)).astype(np.float32)
-    (tmp_path / tflite.MODEL).write_bytes(integer_model(folded, features))
+    (tmp_path / tflite.MODEL).write_bytes(integer_model(folded, Scales.of(folded, features)))
     step = tflite.Interpreter(tmp_path / tflite.MODEL)
     before = after = [np.zeros((20, size), np.float32) for size in folded.state_shapes]
     for frame in range(24):

@@ -40,7 +40,7 @@ class Backend(Protocol):
         To be called inside a step. Keras' losses are the mean over a part, divided by the number of devices.
         """
 
-    def value_and_gradients(self, function: Callable[[], tuple[Any, Any]], model: keras.Model) -> tuple[Any, Any, Any]:
+    def value_and_gradients(self, function: Callable[[], tuple[Any, Any]], model: keras.Layer) -> tuple[Any, Any, Any]:
         """Compute (loss, other), and the gradients of the loss, summed over the devices.
 
         To be called inside `on_replicas`.

@@ -36,7 +36,7 @@ class Jax:
         """Compute all on the one device."""
         return function(features, labels)
 
-    def value_and_gradients(self, function: Callable[[], tuple[Any, Any]], model: keras.Model) -> tuple[Any, Any, Any]:
+    def value_and_gradients(self, function: Callable[[], tuple[Any, Any]], model: keras.Layer) -> tuple[Any, Any, Any]:
         """Differentiate the function with respect to the trainable variables; carry over what it does to the others."""
         trained, others = model.trainable_variables, model.non_trainable_variables
 

@@ -58,7 +58,7 @@ class TensorFlow:
         # Keras' losses are divided by the number of devices already, so that their sum is the mean over the batch.
         return [self._strategy.reduce("sum", value, axis=None) for value in self._strategy.run(part)]
 
-    def value_and_gradients(self, function: Callable[[], tuple[Any, Any]], model: keras.Model) -> tuple[Any, Any, Any]:
+    def value_and_gradients(self, function: Callable[[], tuple[Any, Any]], model: keras.Layer) -> tuple[Any, Any, Any]:
         """Record the function on a tape."""
         with tf.GradientTape() as tape:
             loss, other = function()
