@@ -6,10 +6,12 @@ import json
 import math
 import random
 import struct
+import tarfile
 import wave
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -20,6 +22,8 @@ from tests.browser.world import World
 
 KEYWORDS = ["up", "down", "left", "right", "stop"]
 WORDS = [*KEYWORDS, "yes", "no"]
+DIGITS = ["zero", "one", "two", "three", "four", "five", "six"]
+"""What stands in the places of WORDS where real recordings are at hand: there are none of those words themselves."""
 RATE = 16000
 CLIPS = 60
 SPOKEN = ["up", "left", "stop", "down"]
@@ -27,28 +31,54 @@ MINUTE = 60_000
 
 
 @pytest.fixture
-def speech_commands(tmp_path: Path) -> Path:
-    """A folder in the layout of Speech Commands: each "word" is a chord of its own with some noise."""
-    chance = random.Random(0)
+def clips(shared_audio: Path) -> dict[str, list[list[int]]]:
+    """More than CLIPS sounds of a second for each of WORDS: recorded digits in its place, or, without them, chords."""
+    chance, archive = random.Random(0), shared_audio / "spoken_words.tar.gz"
+    if not archive.exists():
+        return {word: [_chord(word, chance) for _ in range(CLIPS + 1)] for word in WORDS}
+    recorded: dict[str, list[list[int]]] = {digit: [] for digit in DIGITS}
+    with tarfile.open(archive) as file:
+        for member in file:
+            if (digit := Path(member.name).parent.name) in recorded:
+                recorded[digit].append(_second_of(file.extractfile(member), chance))
+    for found in recorded.values():
+        chance.shuffle(found)  # or the last ones would all be of one speaker
+    return dict(zip(WORDS, recorded.values(), strict=True))
+
+
+@pytest.fixture
+def speech_commands(clips: dict[str, list[list[int]]], tmp_path: Path) -> Path:
+    """A folder in the layout of Speech Commands, with CLIPS of each word, each by a speaker of its own."""
     folder = tmp_path / "speech_commands"
-    for word in WORDS:
+    for word, sounds in clips.items():
         (folder / word).mkdir(parents=True)
-        for number in range(CLIPS):
-            pitch = _pitch(word) * chance.uniform(0.97, 1.03)
-            _write(folder / word / f"{number:08x}_nohash_0.wav", _sound(pitch, chance))
+        for number, sound in enumerate(sounds[:CLIPS]):
+            _write(folder / word / f"{number:08x}_nohash_0.wav", sound)
     (folder / "_background_noise_").mkdir()
-    _write(folder / "_background_noise_" / "hiss.wav", _sound(0, chance, seconds=5))
+    _write(folder / "_background_noise_" / "hiss.wav", _sound(0, random.Random(2), seconds=5))
     return folder
 
 
 @pytest.fixture
-def recording(tmp_path: Path) -> Path:
-    """The words of `SPOKEN`, each in its two seconds."""
+def recording(clips: dict[str, list[list[int]]], tmp_path: Path) -> Path:
+    """Clips of `SPOKEN` that are not in `speech_commands`, each in its two seconds."""
     chance, samples = random.Random(1), list[int]()
     for word in SPOKEN:
-        samples += _sound(_pitch(word), chance) + _sound(0, chance)
+        samples += clips[word][CLIPS] + _sound(0, chance)
     _write(tmp_path / "words.wav", samples)
     return tmp_path / "words.wav"
+
+
+def _second_of(content: Any, chance: random.Random) -> list[int]:
+    """Read a short wav file, and let it end in a little noise."""
+    with wave.open(content) as file:
+        assert file.getframerate() == RATE
+        heard = struct.unpack(f"<{file.getnframes()}h", file.readframes(file.getnframes()))
+    return [*heard[:RATE], *_sound(0, chance)[len(heard) :]]
+
+
+def _chord(word: str, chance: random.Random) -> list[int]:
+    return _sound(_pitch(word) * chance.uniform(0.97, 1.03), chance)
 
 
 def _pitch(word: str) -> float:
