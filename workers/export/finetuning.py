@@ -2,7 +2,7 @@
 
 Every value is rounded as the device will round it, with the scales that calibration chose, while gradients pass as if
 it was not (straight-through estimator: Bengio, Léonard & Courville 2013; Jacob et al. 2018). What the network learns is
-the scores of the trained one (distillation: Hinton, Vinyals & Dean 2015), since that is what it stands for.
+the scores of the trained one, since that is what it stands for (distillation: Ba & Caruana 2014).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 from keras import ops
+from threadpoolctl import threadpool_limits
 
 from edgewise.spec.run import RunParameters
 from workers.engine import backends, networks
@@ -56,7 +57,8 @@ def finetune(trained: TrainedNetwork, scales: Scales, lessons: Lessons) -> Folde
     lesson = _Lesson(trained, scales, backend, parameters.preprocessing.num_frames(trained.clip_samples))
     loop = backend.compiled_loop(lesson, lesson.variables)
     schedule = [(first, STEPS_PER_DISPATCH) for first in range(0, STEPS, STEPS_PER_DISPATCH)]
-    with closing(source.dispatches(schedule)) as dispatches:
+    # As in training: the threads of numpy's BLAS would take the cores from it.
+    with threadpool_limits(1, user_api="blas"), closing(source.dispatches(schedule)) as dispatches:
         for batch in dispatches:
             rates = [learning_rate(parameters, batch.first + index) for index in range(batch.count)]
             loop(batch.features, batch.labels, np.asarray(rates, dtype=np.float32), batch.first, batch.count)
@@ -85,7 +87,7 @@ class _Lesson:
 
         def judged() -> tuple[Any, Any]:
             scores = rounded_scores(self._network, self._scales, features)
-            return _divergence(expected, scores), scores
+            return _distance(expected, scores), scores
 
         loss, scores, gradients = self._backend.value_and_gradients(judged, self._pupil)
         self._optimizer.apply(gradients)
@@ -112,10 +114,10 @@ def _with_weights(network: FoldedNetwork, make: Callable[[Any], Any]) -> FoldedN
     return replace(network, stages=tuple(stages), **readout)
 
 
-def _divergence(expected: Any, scores: Any) -> Any:
-    """Kullback-Leibler divergence of the scores' distributions, the mean over clips."""
-    wanted = ops.log_softmax(expected)
-    return ops.mean(ops.sum(ops.exp(wanted) * (wanted - ops.log_softmax(scores)), axis=-1))
+def _distance(expected: Any, scores: Any) -> Any:
+    """Mean square of how far scores are apart; what all scores of a clip have in common does not count."""
+    difference = scores - expected
+    return ops.mean(ops.square(difference - ops.mean(difference, axis=-1, keepdims=True)))
 
 
 # --- a network in integers, with gradients ----------------------------------------------------------------------------
