@@ -30,6 +30,7 @@ from edgewise.api.idempotency import idempotent
 from edgewise.api.naming import RenameMixin
 from edgewise.api.pagination import InOrder
 from edgewise.api.ranges import ranged
+from edgewise.api.requests import RequestSerializer
 from edgewise.api.tables import csv_answer
 from edgewise.errors import Invalid
 from edgewise.jobs.presentation import snapshot
@@ -251,7 +252,7 @@ class ChangesSerializer(serializers.Serializer[Any]):
     clips = ClipChangeSerializer(many=True)
 
 
-class NewDatasetSerializer(serializers.Serializer[Any]):
+class NewDatasetSerializer(RequestSerializer):
     """What a new dataset shall be; parameters that are left out are read off the raw data."""
 
     raw_data = serializers.UUIDField()

@@ -28,6 +28,7 @@ from edgewise import storage
 from edgewise.api.authentication import user_of, workspace_of
 from edgewise.api.idempotency import idempotent
 from edgewise.api.ranges import ranged
+from edgewise.api.requests import RequestSerializer
 from edgewise.jobs.models import State
 from edgewise.jobs.presentation import snapshot
 from edgewise.jobs.services import request_cancel
@@ -103,7 +104,7 @@ class ArtifactSerializer(serializers.ModelSerializer[Artifact]):
         return artifact.report
 
 
-class NewArtifactSerializer(serializers.Serializer[Any]):
+class NewArtifactSerializer(RequestSerializer):
     """What an artifact shall be."""
 
     format = serializers.CharField()

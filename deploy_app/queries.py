@@ -11,7 +11,7 @@ from deploy_app.models import Artifact
 from edgewise import storage
 from edgewise.accounts.models import Workspace
 from edgewise.errors import Absent, Conflict
-from edgewise.jobs.models import LogLine, State
+from edgewise.jobs.models import ACTIVE, LogLine, State
 from edgewise.lookup import one
 from runs_app.models import Run
 
@@ -52,10 +52,13 @@ def require_built(artifact: Artifact) -> None:
     """Refuse to read an artifact that has no file.
 
     Raises:
-        Conflict: it is not built yet.
+        Conflict: it is not built yet, or will not be.
     """
-    if artifact.state != State.SUCCEEDED:
+    if artifact.state in ACTIVE:
         raise Conflict("This artifact is not built yet.", "Wait until its job has succeeded.")
+    if artifact.state != State.SUCCEEDED:
+        state = artifact.get_state_display().lower()
+        raise Conflict(f"There is no file of this artifact: its job is {state}.", "Ask for the artifact again.")
 
 
 def archived_file(artifact: Artifact, name: str) -> ArchivedFile:
@@ -70,7 +73,9 @@ def archived_file(artifact: Artifact, name: str) -> ArchivedFile:
         try:
             entry = archive.getinfo(name)
         except KeyError as error:
-            raise Absent(f"This artifact has no file “{name}”.", "Its `README.md` lists what it holds.") from error
+            raise Absent(
+                f"This artifact has no file “{name}”.", "Download the whole archive to see what it holds."
+            ) from error
         content = archive.read(entry)
     content_type = CONTENT_TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
     return ArchivedFile(content, content_type, f'"{artifact.sha256}-{entry.CRC:08x}"')

@@ -29,6 +29,7 @@ from edgewise.api.authentication import user_of, workspace_of
 from edgewise.api.idempotency import idempotent
 from edgewise.api.naming import RenameMixin
 from edgewise.api.ranges import ranged
+from edgewise.api.requests import RequestSerializer
 from edgewise.api.tables import csv_answer
 from edgewise.errors import Absent, Invalid, NotFound
 from edgewise.jobs.models import LogLine
@@ -153,7 +154,7 @@ class RunSerializer(serializers.ModelSerializer[Run]):
         return snapshot(run)
 
 
-class NewRunSerializer(serializers.Serializer[Any]):
+class NewRunSerializer(RequestSerializer):
     """What a new run shall be; parameters that are left out follow from dataset and network."""
 
     project = serializers.UUIDField()
@@ -308,7 +309,7 @@ class PreviewSerializer(serializers.ModelSerializer[Preview]):
         return snapshot(preview)
 
 
-class NewPreviewSerializer(serializers.Serializer[Any]):
+class NewPreviewSerializer(RequestSerializer):
     """Which examples: the parameters of a run, as `POST /runs` takes them, and one of its steps."""
 
     parameters = serializers.DictField(required=False, default=dict)

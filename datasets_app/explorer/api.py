@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status, viewsets
@@ -15,6 +13,7 @@ from datasets_app import edits, queries
 from datasets_app.models import ClipEdit, EditAction
 from edgewise.api.authentication import user_of, workspace_of
 from edgewise.api.idempotency import idempotent
+from edgewise.api.requests import RequestSerializer
 from edgewise.lookup import as_id
 
 
@@ -31,7 +30,7 @@ class EditSerializer(serializers.ModelSerializer[ClipEdit]):
         ]  # fmt: skip
 
 
-class NewEditSerializer(serializers.Serializer[Any]):
+class NewEditSerializer(RequestSerializer):
     """What shall be done to which clips."""
 
     action = serializers.ChoiceField(choices=[one for one in EditAction.choices if one[0] != EditAction.UNDO])

@@ -56,13 +56,14 @@ def describe(
     try_it: Path,
 ) -> None:
     """Write beside the files of a format what tells how to use and check them; `try_it` is its program for that."""
+    compiled_for = next((path.name for path in (folder / "lib").glob("*")), None)
     parameters = json.dumps(parameters_json(trained, proofs, point, origin), indent=2, ensure_ascii=False) + "\n"
     (folder / "parameters.json").write_text(parameters, encoding="utf-8")
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in trained.labels), encoding="utf-8")
-    (folder / "README.md").write_text(readme(trained, report, proofs, point, origin), encoding="utf-8")
+    (folder / "README.md").write_text(readme(trained, report, proofs, point, origin, compiled_for), encoding="utf-8")
     (folder / REPORT).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (folder / try_it.name).write_bytes(try_it.read_bytes())
-    golden = evidence.sample(GOLDEN_CLIPS)
+    golden = evidence.of_every_label(GOLDEN_CLIPS)
     np.savez(
         folder / "golden.npz",
         audio=golden.audio,

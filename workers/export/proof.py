@@ -56,6 +56,12 @@ class Evidence:
         rows = _evenly(len(self.audio), count)
         return Evidence(self.audio[rows], self.truth[rows], self.logits[rows], self.available)
 
+    def of_every_label(self, count: int) -> Evidence:
+        """Take `count` of the clips, as evenly from all labels as they allow."""
+        seen = np.array([int((self.truth[:row] == label).sum()) for row, label in enumerate(self.truth)])
+        rows = np.sort(np.lexsort((self.truth, seen))[:count])
+        return Evidence(self.audio[rows], self.truth[rows], self.logits[rows], self.available)
+
     def features(self, trained: TrainedNetwork) -> FloatArray:
         """Features by the definition: (clips, frames, features)."""
         return defined_features(trained, self.audio)

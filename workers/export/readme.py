@@ -10,6 +10,7 @@ from edgewise.spec.detection import OperatingPoint
 from edgewise.spec.estimates import Estimate
 from edgewise.spec.proof import ProofReport, Resources, Stage
 from workers.engine.weights import TrainedNetwork
+from workers.export.c.targets import TARGETS
 from workers.export.proof import Proof, Skipped
 
 if TYPE_CHECKING:
@@ -22,11 +23,21 @@ def readme(
     proofs: tuple[Proof | Skipped, ...],
     point: OperatingPoint,
     origin: Origin,
+    compiled_for: str | None,
 ) -> str:
-    """Say how to run the artifact, what it hears, how well, and under which licences."""
+    """Say how to run the artifact, what it hears, how well, and under which licences.
+
+    Args:
+        trained: the network.
+        report: what was proved.
+        proofs: the same, with all figures.
+        point: threshold and smoothing.
+        origin: where the artifact comes from.
+        compiled_for: the key in `TARGETS` of the compiled library that it holds.
+    """
     sections = (
         _head(trained, origin),
-        _usage(trained, proofs),
+        _usage(trained, proofs, compiled_for),
         _scores(trained, point),
         _accuracy(trained, report, proofs),
         _estimates(report),
@@ -47,10 +58,10 @@ Network {trained.spec.title}, trained with Edgewise {origin.version}, seed {orig
 """
 
 
-def _usage(trained: TrainedNetwork, proofs: Sequence[Proof | Skipped]) -> str:
+def _usage(trained: TrainedNetwork, proofs: Sequence[Proof | Skipped], compiled_for: str | None) -> str:
     first_form = proofs[1].form  # behind the trained network itself
     if first_form.startswith("C library"):
-        return _library_usage(trained)
+        return _library_usage(trained, compiled_for)
     if first_form.startswith("ONNX"):
         return _onnx_usage(trained)
     return _client_usage(trained, tuple(proofs))
@@ -118,11 +129,11 @@ scores that the trained network gives them.{integers if is_int8 else ""}
 """
 
 
-def _library_usage(trained: TrainedNetwork) -> str:
+def _library_usage(trained: TrainedNetwork, compiled_for: str | None) -> str:
     rate = trained.preprocessing.sample_rate
     return f"""\
 ## Run it
-
+{compiled_usage(compiled_for, rate) if compiled_for else ""}
 In this folder, with a C compiler, CMake, and any mono recording of 16 bits at {rate:,} Hz:
 
 ```sh
@@ -133,12 +144,48 @@ build/spot_keywords --scores recording.wav
 `src/` is all of the library: portable C99 that allocates nothing and needs no other library, but `sqrtf` where the
 processor has no instruction for it. `src/edgewise.h` says how to call it. The state of a stream has
 `EDGEWISE_STATE_BYTES`, a constant. Compile it with `-ffp-contract=off -fno-math-errno`, as `CMakeLists.txt` does. The
-folder is an Arduino library, too: choose *Add .ZIP Library* in the Arduino IDE. `lib/`, if it is here, holds the
-library compiled for the target that was chosen.
+folder is an Arduino library, too: choose *Add .ZIP Library* in the Arduino IDE. A CMake project of your own takes the
+folder by `add_subdirectory`, and links `edgewise`.
 
 `edgewise_runner.py` runs the same network in float32 with numpy alone. `python try_it.py` compiles the library, runs
-both, and compares them with `golden.npz`: ten test clips with the features and scores that the trained network gives
-them.
+both, and what `lib/` holds for the machine it is on, and compares them with `golden.npz`: ten test clips with the
+features and scores that the trained network gives them.
+"""
+
+
+def compiled_usage(name: str, rate: int) -> str:
+    """Say how to use the library that was compiled for a target."""
+    target = TARGETS[name]
+    file = f"lib/{name}/{target.file}"
+    if name == "wasm":
+        return f"""
+`{file}` is the library for browsers, audio worklets and Node, and `edgewise_runner.js` calls it:
+
+```js
+import {{ Spotter }} from "./edgewise_runner.js";
+const bytes = await (await fetch("{file}")).arrayBuffer();  // in Node: fs.readFileSync("{file}")
+const labels = (await (await fetch("labels.txt")).text()).trim().split("\\n");
+const spotter = await Spotter.load(bytes, labels);
+const keyword = spotter.feed(samples);  // a Float32Array in [-1, 1] at {rate:,} Hz, again and again; null: nothing yet
+```
+
+The same in C, on this machine:
+"""
+    if target.is_archive:
+        return f"""
+`{file}` is the library for {target.title}. Floats are handed over as these options say, so all of your program must be
+compiled with them:
+
+```sh
+arm-none-eabi-gcc {target.linking} -Isrc your_program.c {file} -lm
+```
+
+The same on this machine, without the processor:
+"""
+    return f"""
+`{file}` is the library for {target.title}: include `src/edgewise.h` and link it, or load it at run time.
+
+Or compile it here:
 """
 
 

@@ -43,7 +43,7 @@ def _stage(proof: Proof | Skipped) -> Stage:
         accuracy=round(accuracy.value, 6),
         accuracy_low=round(accuracy.low, 6),
         accuracy_high=round(accuracy.high, 6),
-        accuracy_change=round(-proof.lost_accuracy, 6),
+        accuracy_change=round(0.0 - proof.lost_accuracy, 6),
         agreement=round(proof.agreement, 6),
         score_difference=_rounded(proof.largest_difference),
         feature_difference=_rounded(proof.feature_difference),

@@ -16,5 +16,8 @@ if (localStorage.getItem("uploading")) uploads();
 comeWithDialog();
 document.addEventListener("htmx:load", comeWithDialog);
 
+// On a narrow screen the row of tabs is longer than the page is wide.
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 const address = document.body.dataset.events;
 if (address) follow(address);

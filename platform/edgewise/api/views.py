@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 from edgewise.accounts import services
 from edgewise.accounts.models import ApiToken, Scope, User, Workspace
 from edgewise.api.authentication import user_of, workspace_of
+from edgewise.api.requests import RequestSerializer
 from edgewise.errors import UnknownAddress
 from edgewise.jobs.models import WorkerHeartbeat
 from edgewise.spec.dataset import DatasetParameters
@@ -65,7 +66,7 @@ class TokenSerializer(serializers.ModelSerializer[ApiToken]):
         fields = ["id", "name", "scope", "created_at", "expires_at", "last_used_at"]
 
 
-class NewTokenSerializer(serializers.Serializer[Any]):
+class NewTokenSerializer(RequestSerializer):
     """What a new token shall be."""
 
     name = serializers.CharField(max_length=100)

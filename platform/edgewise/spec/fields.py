@@ -160,7 +160,7 @@ def _type(annotation: Any) -> Any:
 def _sentence(item: Parameter | None, problem: dict[str, Any]) -> str:
     message = str(problem["msg"]).removeprefix("Value error, ")
     if item is None:
-        return "There is no such parameter." if problem["type"] == "extra_forbidden" else message
+        return f"There is no parameter “{problem['loc'][-1]}”." if problem["type"] == "extra_forbidden" else message
     if problem["type"] in ("missing", "union_tag_not_found"):
         return f"{item.title} is missing."
     if problem["type"] in ("value_error", "rule", "network"):

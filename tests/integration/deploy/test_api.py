@@ -127,12 +127,20 @@ def test_what_is_not_built_yet_is_not_downloaded(run: Run, script: APIClient) ->
     assert answer["Content-Type"] == "application/problem+json"
 
 
+def test_a_misspelled_field_is_refused(run: Run, script: APIClient) -> None:
+    answer = script.post(f"/api/v1/runs/{run.pk}/artifacts", {"format": "binary", "option": {"precision": "int8"}})
+    assert answer.status_code == 400
+    assert "There is no field “option”; there are format, options" in str(answer.json())
+    assert not run.artifacts.exists()
+
+
 def test_an_artifact_is_cancelled_and_deleted(run: Run, script: APIClient) -> None:
     made = script.post(f"/api/v1/runs/{run.pk}/artifacts", {"format": "binary"}).json()
     address = f"/api/v1/artifacts/{made['id']}"
     assert script.delete(address).status_code == 409
     assert script.post(f"{address}/cancel").json()["job"]["state"] == State.CANCELLED
     assert script.post(f"{address}/cancel").status_code == 409
+    assert "its job is cancelled" in script.get(f"{address}/download").json()["detail"]
     assert script.delete(address).status_code == 204
     assert script.get(address).status_code == 404
 

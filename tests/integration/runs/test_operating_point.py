@@ -53,7 +53,7 @@ def test_a_run_without_a_measurement_has_the_default_point(trained: Run) -> None
         ({"threshold": float("nan")}, "threshold", "from 0.05 to 0.99"),
         ({"threshold": 0.333}, "threshold", "nearest to 0.333 is 0.33"),
         ({"smoothing_ms": 250}, "smoothing_ms", "one of 0, 100, 200, 300, 500"),
-        ({"speed": 1}, "speed", "no such parameter"),
+        ({"speed": 1}, "speed", "no parameter “speed”"),
     ],
 )
 def test_what_was_not_measured_is_refused(measured: Run, wanted: dict[str, Any], name: str, words: str) -> None:

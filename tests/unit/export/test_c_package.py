@@ -24,6 +24,7 @@ from workers.export.c import package
 from workers.export.c.host import FLAGS, host_compiler
 from workers.export.c.package import SOURCES_ALONE, Library
 from workers.export.c.targets import TARGETS
+from workers.export.readme import compiled_usage
 
 POINT = OperatingPoint(threshold=0.05, smoothing_ms=0)
 ONE_OF_EACH_KIND = {target.file: name for name, target in TARGETS.items()}.values()
@@ -120,7 +121,7 @@ def test_integers_may_take_one_clip_for_something_else(in_integers: Path, strays
     golden["logits"][:strays] *= -1
     np.savez(in_integers / "golden.npz", **golden)
     done = subprocess.run([sys.executable, in_integers / "try_it.py"], capture_output=True, text=True, check=False)
-    assert f"{verdict:8}C library" in done.stdout, done.stderr
+    assert f"{verdict:8}C, compiled here" in done.stdout, done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -140,8 +141,21 @@ def test_the_artifact_checks_itself(tmp_path: Path) -> None:
     command = [sys.executable, tmp_path / "unpacked" / "try_it.py"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "ok      C library" in done.stdout
+    assert "ok      C, compiled here" in done.stdout
     assert "ok      Python runner" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("cortex-m0plus", "-mcpu=cortex-m0plus -mthumb -mfloat-abi=soft"),
+        ("cortex-m4f", "-mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard"),
+        ("wasm", 'from "./edgewise_runner.js"'),
+        ("linux-x86-64", "lib/linux-x86-64/libedgewise.so"),
+    ],
+)
+def test_the_readme_says_how_the_compiled_library_is_used(target: str, says: str) -> None:
+    assert says in compiled_usage(target, 16000)
 
 
 @pytest.mark.parametrize("target", TARGETS)

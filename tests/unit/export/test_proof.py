@@ -182,6 +182,12 @@ def test_at_most_500_clips_are_taken_evenly(tmp_path: Path, trained: TrainedNetw
     assert len(evidence.sample(10).audio) == 10
 
 
+def test_a_few_clips_of_every_label_are_taken(evidence: Evidence) -> None:
+    rare = replace(evidence, truth=np.array([0] * 25 + [3, 1, 3, 3, 2]))
+    assert rare.of_every_label(6).truth.tolist() == [0, 0, 3, 1, 3, 2]
+    assert rare.of_every_label(4).truth.tolist() == [0, 3, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("target", "title", "missing"),
     [

@@ -42,7 +42,7 @@ def test_a_rule_over_two_parameters_names_the_one_to_change() -> None:
 
 
 def test_unknown_parameters_are_refused() -> None:
-    assert sentences(RunParameters, stepz=3) == {"stepz": "There is no such parameter."}
+    assert sentences(RunParameters, stepz=3) == {"stepz": "There is no parameter “stepz”."}
 
 
 def test_mel_bands_must_fit_the_spectrum() -> None:

@@ -41,7 +41,7 @@ def test_all_mistakes_in_fields_are_told_at_once() -> None:
         "network.stages.1.activation": (
             "Activation must be one of linear, relu, sigmoid, softmax, swish; 'tanh' is not."
         ),
-        "network.stages.1.depth": "There is no such parameter.",
+        "network.stages.1.depth": "There is no parameter “depth”.",
     }
 
 

@@ -41,6 +41,8 @@ class Target:
     file: str
     """Name of the compiled library."""
     flags: tuple[str, ...]
+    linking: str = ""
+    """Options of GCC for a program that links an archive: those of the processor, and how it hands over floats."""
 
     @property
     def is_archive(self) -> bool:
@@ -48,9 +50,12 @@ class Target:
         return self.file.endswith(".a")
 
 
-def _cortex(title: str, processor: str, *, has_fpu: bool) -> Target:
-    triple = f"thumb-freestanding-eabi{'hf' if has_fpu else ''}"
-    return Target(title, "libedgewise.a", ("-target", triple, f"-mcpu={processor}"))
+def _cortex(title: str, processor: str, fpu: str = "") -> Target:
+    """Name a processor with its unit for floating point, as Zig does (`processor`) and as GCC does (`fpu`)."""
+    triple = f"thumb-freestanding-eabi{'hf' if fpu else ''}"
+    core = processor.partition("+")[0].replace("_", "-")
+    linking = f"-mcpu={core} -mthumb " + (f"-mfpu={fpu} -mfloat-abi=hard" if fpu else "-mfloat-abi=soft")
+    return Target(title, "libedgewise.a", ("-target", triple, f"-mcpu={processor}"), linking)
 
 
 def _system(title: str, file: str, triple: str, *flags: str) -> Target:
@@ -59,11 +64,11 @@ def _system(title: str, file: str, triple: str, *flags: str) -> Target:
 
 ZIG = (sys.executable, "-m", "ziglang")
 TARGETS = {
-    "cortex-m0plus": _cortex("Cortex-M0+", "cortex_m0plus", has_fpu=False),
+    "cortex-m0plus": _cortex("Cortex-M0+", "cortex_m0plus"),
     # Without naming its unit for floating point the compiler calls functions that are not there.
-    "cortex-m4f": _cortex("Cortex-M4F", "cortex_m4+vfp4d16sp", has_fpu=True),
-    "cortex-m7": _cortex("Cortex-M7", "cortex_m7+fp_armv8d16sp", has_fpu=True),
-    "cortex-m33": _cortex("Cortex-M33", "cortex_m33+fp_armv8d16sp", has_fpu=True),
+    "cortex-m4f": _cortex("Cortex-M4F", "cortex_m4+vfp4d16sp", "fpv4-sp-d16"),
+    "cortex-m7": _cortex("Cortex-M7", "cortex_m7+fp_armv8d16sp", "fpv5-sp-d16"),
+    "cortex-m33": _cortex("Cortex-M33", "cortex_m33+fp_armv8d16sp", "fpv5-sp-d16"),
     "linux-x86-64": _system("Linux x86-64", "libedgewise.so", "x86_64-linux-gnu.2.28"),
     "linux-aarch64": _system("Linux aarch64", "libedgewise.so", "aarch64-linux-gnu.2.28"),
     "linux-armv7": _system("Linux armv7", "libedgewise.so", "arm-linux-gnueabihf.2.28", "-mcpu=cortex_a7"),

@@ -149,6 +149,8 @@ class Runner:
 
 def main() -> None:
     """Say what a recording is taken for."""
+    if len(sys.argv) != 2:
+        sys.exit("Name a recording: python edgewise_runner.py RECORDING.wav")
     runner = Runner(Path(__file__).resolve().parent)
     with wave.open(sys.argv[1], "rb") as file:
         if (file.getnchannels(), file.getsampwidth(), file.getframerate()) != (1, 2, runner.sample_rate):

@@ -51,7 +51,7 @@ def main() -> int:
         passed &= difference <= BOUND
         print(f"{'ok' if difference <= BOUND else 'DIFFERS':8}{title:16}largest difference {difference:.1e}")
     for index, (scores, truth) in enumerate(zip(golden["logits"], golden["truth"], strict=True)):
-        print(f"clip {index}: {labels[scores.argmax()]} (spoken: {labels[truth]})")
+        print(f"clip {index}: the trained network hears {labels[scores.argmax()]}, spoken was {labels[truth]}")
     return 0 if passed else 1
 
 
