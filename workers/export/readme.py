@@ -159,7 +159,8 @@ def compiled_usage(name: str, rate: int) -> str:
     file = f"lib/{name}/{target.file}"
     if name == "wasm":
         return f"""
-`{file}` is the library for browsers, audio worklets and Node, and `edgewise_runner.js` calls it:
+`{file}` is the library for browsers, audio worklets and Node, and `edgewise_runner.js` (in Node
+`edgewise_runner.mjs`) calls it:
 
 ```js
 import {{ Spotter }} from "./edgewise_runner.js";
@@ -168,24 +169,19 @@ const labels = (await (await fetch("labels.txt")).text()).trim().split("\\n");
 const spotter = await Spotter.load(bytes, labels);
 const keyword = spotter.feed(samples);  // a Float32Array in [-1, 1] at {rate:,} Hz, again and again; null: nothing yet
 ```
-
-The same in C, on this machine:
 """
     if target.is_archive:
         return f"""
-`{file}` is the library for {target.title}. Floats are handed over as these options say, so all of your program must be
-compiled with them:
+`{file}` is the library for {target.title}. Floats are handed over as these options say, so all of your program
+must be compiled with them:
 
 ```sh
 arm-none-eabi-gcc {target.linking} -Isrc your_program.c {file} -lm
 ```
-
-The same on this machine, without the processor:
 """
     return f"""
-`{file}` is the library for {target.title}: include `src/edgewise.h` and link it, or load it at run time.
-
-Or compile it here:
+`{file}` is the library for {target.title}: include `src/edgewise.h` and link it, or load it at run
+time.
 """
 
 

@@ -50,9 +50,10 @@ class Stage(BaseModel):
     def columns(self) -> tuple[tuple[str, str], ...]:
         """Headings and texts of a table's row, after the title."""
         size = "–" if self.file_bytes is None else f"{self.file_bytes / 1000:,.0f} kB"
+        accuracy, low, high = (100 * (share or 0) for share in (self.accuracy, self.accuracy_low, self.accuracy_high))
         return (
             ("Clips", f"{self.clips:,}"),
-            ("Accuracy", f"{100 * (self.accuracy or 0):.2f}%"),
+            ("Accuracy (95% interval)", f"{accuracy:.2f}% ({low:.0f} – {high:.0f})"),
             ("Change", f"{100 * self.accuracy_change:+.2f}%" if self.accuracy_change else "0"),
             ("Same label", percentage(self.agreement or 0)),
             ("Scores", difference(self.score_difference)),
