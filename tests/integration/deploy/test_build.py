@@ -34,7 +34,7 @@ def test_an_artifact_is_built_checked_and_described(run: Run, alice: User, build
     assert artifact.state == State.SUCCEEDED
     assert artifact.size == len(content)
     assert artifact.sha256 == hashlib.sha256(content).hexdigest()
-    assert artifact.progress_done == artifact.progress_total == 6
+    assert artifact.progress_done == artifact.progress_total == 4
     with zipfile.ZipFile(storage.local_path(artifact.file_name)) as archive:
         parameters = json.loads(archive.read("parameters.json"))
     assert parameters["labels"] == list(LABELS)
