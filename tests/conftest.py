@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings as hypothesis_settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling, Scheduling
 
 from tests.installation import Installation, installed
 
@@ -15,7 +17,22 @@ from tests.installation import Installation, installed
 hypothesis_settings.register_profile("edgewise", deadline=None)
 hypothesis_settings.load_profile("edgewise")
 
+WITH_INSTALLATION = ("tests/browser", "tests/integration")
+"""Folders (not those inside of them) whose tests share an installation."""
 SHARED_AUDIO = Path(os.environ.get("EDGEWISE_TEST_AUDIO", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+
+class ByInstallation(LoadScopeScheduling):
+    """Keep in one process what shares an installation, which takes long to start; else the tests of a file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        folder = file.rpartition("/")[0]
+        return folder if folder in WITH_INSTALLATION else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    return ByInstallation(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,9 @@ def print_tables(results: Results, circumstances: Mapping[str, Any]) -> None:
     for name, details in circumstances.items():
         values = details.items() if isinstance(details, Mapping) else [("", details)]
         console.print(f"{name}: " + ", ".join(f"{key} {value}".strip() for key, value in values), soft_wrap=True)
-    table = Table(Column("figure", no_wrap=True), "value", "unit", "spread", "demanded")
+    # Where the window is narrow, names are broken and never numbers.
+    numbers = [Column(name, no_wrap=True) for name in ("value", "unit", "spread", "demanded")]
+    table = Table(Column("figure", overflow="fold"), *numbers)
     for bench, figures in results.items():
         for figure in figures:
             table.add_row(
