@@ -11,6 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling, Scheduling
 
+from edgewise.launcher.testing import KINDS
 from tests.installation import Installation, installed
 
 # A busy machine is no fault of an example.
@@ -18,15 +19,14 @@ hypothesis_settings.register_profile("edgewise", deadline=None)
 hypothesis_settings.load_profile("edgewise")
 
 TESTS = Path(__file__).parent
-ROOMS = ("unit", "client", "integration", "browser")
-"""In the order in which they run. Playwright leaves a running event loop in its process: no other test follows."""
 WITH_INSTALLATION = ("tests/browser", "tests/integration")
 """Folders (not those inside of them) whose tests share an installation."""
 SHARED_AUDIO = Path(os.environ.get("EDGEWISE_TEST_AUDIO", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: ROOMS.index(item.path.relative_to(TESTS).parts[0]))
+    """Run the browser tests last: Playwright leaves a running event loop in its process."""
+    items.sort(key=lambda item: KINDS.index(item.path.relative_to(TESTS).parts[0]))
 
 
 class ByInstallation(LoadScopeScheduling):

@@ -52,6 +52,7 @@ def run_tests(home: Home, kind: str | None, pytest_arguments: list[str]) -> int:
     with throwaway_engines(home, "test") as (supervisor, engines):
         environment = {**engines, **additions}
         is_clean = kind is not None or run_checks(environment)
+        # Named folders would have their fixtures, and TensorFlow, loaded by the process that only shares out the tests.
         left_out = [f"--ignore={_TESTS / name}" for name in KINDS if name not in wanted]
         status = supervisor.run([sys.executable, "-m", "pytest", _TESTS, *left_out, *pytest_arguments], environment)
     return status or int(not is_clean)
