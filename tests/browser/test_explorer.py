@@ -60,6 +60,26 @@ def test_the_keyboard_plays_selects_and_goes_on(page: Page, world: World, sign_i
     expect(page.get_by_text("2 selected")).to_be_visible()
 
 
+def test_a_clip_that_is_stopped_before_its_sound_came_is_no_trouble(page: Page, world: World, sign_in: SignIn) -> None:
+    sign_in(page, world.reader, world.pages["clips"])
+    page.route("**/audio", lambda route: None)  # never answered
+    player = page.get_by_role("row").filter(has_text="up/0b.wav").locator("button.play")
+    player.click()
+    expect(player).to_have_attribute("aria-label", "Stop up/0b.wav")
+    player.click()
+    expect(player).to_have_attribute("aria-label", "Play up/0b.wav")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    page.unroute_all(behavior="ignoreErrors")
+
+
+def test_a_clip_that_cannot_be_heard_is_told(page: Page, world: World, sign_in: SignIn) -> None:
+    sign_in(page, world.reader, world.pages["clips"])
+    page.route("**/audio", lambda route: route.fulfill(status=404))
+    page.get_by_role("button", name="Play up/0b.wav").click()
+    expect(page.get_by_role("alert")).to_contain_text("“up/0b.wav” cannot be played")
+    expect(page.get_by_role("button", name="Play up/0b.wav")).to_be_visible()
+
+
 def test_shift_selects_all_between(page: Page, world: World, sign_in: SignIn) -> None:
     sign_in(page, world.reader, world.pages["clips"])
     boxes = page.locator("[name=clip]")

@@ -1,4 +1,5 @@
 // What every page needs; pages with more load their own modules beside it.
+import "./messages.js";
 import "./dialogs.js";
 import "./popovers.js";
 import "./relative-time.js";

@@ -1,4 +1,5 @@
 // The map of clips: a click on a point plays its clip and shows what lies around it.
+import { play } from "./player.js";
 import "./spectrogram.js";
 
 const chart = document.getElementById("map");
@@ -14,5 +15,5 @@ chart.on("plotly_click", ({ points: [point] }) => {
   audio.setAttribute("aria-label", name);
   part.querySelector("[data-clips]").href = part.querySelector("[data-clips]").dataset.clips + encodeURIComponent(name);
   document.getElementById("picked").replaceChildren(part);
-  audio.play();
+  play(audio);
 });

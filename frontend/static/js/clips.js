@@ -1,4 +1,5 @@
 // <clip-list>: hear clips, select them with mouse or keyboard. Without scripts the same form has players and checkboxes.
+import { play } from "./player.js";
 import "./spectrogram.js";
 import "./waveform.js";
 
@@ -49,7 +50,7 @@ class ClipList extends HTMLElement {
     for (const other of this.querySelectorAll("audio")) other.pause();
     if (wasPlaying) return;
     audio.currentTime = 0;
-    audio.play();
+    play(audio);
   }
 
   key(event) {

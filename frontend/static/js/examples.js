@@ -1,9 +1,13 @@
 // "Play all" plays the training examples one after the other; without scripts each has its own player.
+import { play } from "./player.js";
 
 const players = () => [...document.querySelectorAll("#heard audio")];
 let waiting = [];
 
-const playNext = () => waiting.shift()?.play();
+const playNext = () => {
+  const next = waiting.shift();
+  if (next) play(next);
+};
 const showButton = () => document.querySelector("[data-play-all]")?.removeAttribute("hidden");
 
 document.addEventListener("click", (event) => {

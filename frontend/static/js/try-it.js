@@ -2,6 +2,7 @@
 // it goes to spotter-worker.js, whose policy lets it talk to nobody but this server.
 import { showLevel } from "./level.js";
 import { obstacle, offer, open } from "./microphone.js";
+import { play } from "./player.js";
 import { ScoreStrip } from "./score-strip.js";
 
 const PARTS = [
@@ -248,7 +249,7 @@ class TryIt extends HTMLElement {
   play(second) {
     if (!this.seconds) return;
     this.parts.player.currentTime = second;
-    this.parts.player.play();
+    play(this.parts.player);
   }
 
   follow() {
