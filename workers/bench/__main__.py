@@ -14,8 +14,8 @@ from workers.bench.processes import in_own_process
 from workers.bench.tasks import TASKS
 
 SPEED = ("features", "ingest", "training", "inference")
-DEFAULT_CLIPS = {"ingest": 3_000, "explorer": 100_000}
-BENCHES = (*SPEED, "explorer", "accuracy", "agreement", "quality")
+DEFAULT_CLIPS = {"ingest": 3_000, "memory": 100_000, "explorer": 100_000}
+BENCHES = (*SPEED, "memory", "explorer", "accuracy", "agreement", "quality")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,6 +46,8 @@ def _measure(bench: str, options: argparse.Namespace) -> list[Figure]:
         return in_own_process("agreement", "measure", options.task[0], options.network, options.steps)
     if bench == "quality":
         return in_own_process("quality", "measure", options.seeds, threads=1)
+    if bench == "memory":
+        return in_own_process("memory", "measure", options.clips or DEFAULT_CLIPS["memory"])
     if bench in DEFAULT_CLIPS:
         return in_own_process(bench, "measure", options.clips or DEFAULT_CLIPS[bench], threads=1)
     return in_own_process(bench, "measure", threads=1)
@@ -60,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         "--seeds", type=int, default=3, metavar="N", help="of accuracy and quality: runs of each (default: %(default)s)"
     )
     defaults = ", ".join(f"{clips:,} of {bench}" for bench, clips in DEFAULT_CLIPS.items())
-    parser.add_argument("--clips", type=int, metavar="N", help=f"of ingest and explorer (default: {defaults})")
+    parser.add_argument("--clips", type=int, metavar="N", help=f"of {', '.join(DEFAULT_CLIPS)} (default: {defaults})")
     accuracy = parser.add_argument_group("accuracy, agreement")
     accuracy.add_argument(
         "--task", nargs="+", choices=list(TASKS), default=["digits"], metavar="TASK", help=f"of {', '.join(TASKS)}"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 
+from workers.bench.measure import peak_resident_bytes
 from workers.engine.errors import EngineError
 from workers.engine.ingest import ingest
 
@@ -18,10 +18,7 @@ def main(archive: Path, folder: Path) -> None:
         code = found.problems[0].code if found.problems else ""
     except EngineError as error:
         code = error.code
-    # Not what `getrusage` says: a new process takes the peak of its parent over.
-    peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert peak
-    print(json.dumps([code, 1024 * int(peak[1])]))
+    print(json.dumps([code, peak_resident_bytes()]))
 
 
 if __name__ == "__main__":
