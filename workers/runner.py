@@ -32,7 +32,7 @@ from django.conf import settings
 from django.db import transaction
 
 from edgewise.jobs import services
-from edgewise.jobs.models import Job, Level, State
+from edgewise.jobs.models import ENDED, Job, Level, State
 from edgewise.jobs.registry import job_models
 from workers.attempt import scratch_path
 from workers.database import retrying
@@ -112,7 +112,8 @@ def _watch(job: Job, child: subprocess.Popen[bytes]) -> None:
             return _stop(child, CANCEL_SECONDS)
         if time.monotonic() - renewed > RENEW_SECONDS:
             if not retrying(lambda: services.renew(job)):
-                return _stop(child, 0)
+                # A child that has ended its job still tells the watchers and tidies up.
+                return _stop(child, SHUT_DOWN_SECONDS if retrying(lambda: _is_over(job)) else 0)
             renewed = time.monotonic()
         try:
             child.wait(POLL_SECONDS)
@@ -124,6 +125,10 @@ def _watch(job: Job, child: subprocess.Popen[bytes]) -> None:
 def _cancel_requested(job: Job) -> bool:
     rows = type(job)._default_manager.filter(pk=job.pk, attempt=job.attempt, cancel_requested=True)
     return rows.exists()
+
+
+def _is_over(job: Job) -> bool:
+    return type(job)._default_manager.filter(pk=job.pk, attempt=job.attempt, state__in=ENDED).exists()
 
 
 def _stop(child: subprocess.Popen[bytes], patience: float) -> None:
@@ -143,10 +148,13 @@ def _stop(child: subprocess.Popen[bytes], patience: float) -> None:
 def _settle(job: Job, exit_code: int, output: str, *, out_of_memory: bool) -> None:
     """Bring the row to a state that fits the child's end, unless the child has done so itself."""
     present = retrying(lambda: type(job)._default_manager.get(pk=job.pk))
-    if present.state != State.RUNNING or present.attempt != job.attempt:
+    if present.attempt != job.attempt or not (present.ended or present.state == State.RUNNING):
         return
     shutil.rmtree(scratch_path(job), ignore_errors=True)
-    if present.cancel_requested:
+    if present.ended:
+        # Once more: the child may have died after it had ended its job and before it had told anybody.
+        retrying(lambda: services.announce(present))
+    elif present.cancel_requested:
         retrying(lambda: services.cancelled(present))
     elif shutting_down.is_set():
         retrying(lambda: services.interrupt(present, "The worker was stopped."))

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from django.db import close_old_connections, connection
+from django.utils import timezone
 
 from datasets_app.models import Origin, RawData, RawDataImport, Source
 from edgewise.accounts.models import User, Workspace
@@ -141,6 +142,45 @@ def test_what_a_child_leaves_that_is_killed_is_removed(job: RawDataImport, child
     left = scratch_path(job) / "tmp" / "image.elf"
     child(f"import os; os.makedirs({str(left.parent)!r}); open({str(left)!r}, 'x'); {DIE}")
     assert do(job).state == State.INTERRUPTED
+    assert not scratch_path(job).exists()
+
+
+def test_a_child_that_has_ended_its_job_may_finish(
+    job: RawDataImport, child: Child, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    begun, finished = tmp_path / "begun", tmp_path / "finished"
+    stop = "import signal; signal.signal(signal.SIGTERM, lambda *_: None)"
+    child(f"{stop}; import time; open({str(begun)!r}, 'x'); time.sleep(2); open({str(finished)!r}, 'x')")
+    monkeypatch.setattr(runner, "RENEW_SECONDS", 0)
+
+    def end() -> None:
+        wait_for(begun.exists, "the child works", 30)
+        services.succeed(RawDataImport.objects.get(pk=job.pk))
+
+    thread = meanwhile(end, job)
+    assert do(job).state == State.SUCCEEDED
+    assert finished.exists(), "it told the watchers and tidied up before the worker lost patience"
+    thread.join()
+
+
+def test_the_end_of_a_job_is_told_though_its_child_was_killed_before_it_could(
+    job: RawDataImport, child: Child, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ended = tmp_path / "ended"
+    left = scratch_path(job) / "model.keras"
+    wait = f"import pathlib, time\nwhile not pathlib.Path({str(ended)!r}).exists(): time.sleep(0.05)"
+    child(f"import os; os.makedirs({str(left.parent)!r}); open({str(left)!r}, 'x')\n{wait}\n{DIE}")
+
+    def end_without_a_word() -> None:
+        RawDataImport.objects.filter(pk=job.pk).update(state=State.SUCCEEDED, finished_at=timezone.now())
+        ended.touch()
+
+    told: list[str] = []
+    monkeypatch.setattr(services, "publish_job", lambda job: told.append(job.state))
+    thread = meanwhile(end_without_a_word, job)
+    do(job)
+    thread.join()
+    assert told == [State.RUNNING, State.SUCCEEDED]
     assert not scratch_path(job).exists()
 
 
