@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from edgewise.events.publish import publish
 from edgewise.jobs.presentation import snapshot
@@ -93,6 +93,34 @@ def test_a_row_of_the_list_follows_its_run(page: Page, world: World, sign_in: Si
     now = snapshot(Run(pk=world.running, state="running", progress_done=450, progress_total=1000))
     publish(f"workspace:{world.workspace}", "job", {**now, "progress": {**now["progress"], "done": 450}})
     expect(row).to_contain_text("450 / 1,000")
+
+
+def test_every_row_is_drawn_anew_after_a_lost_connection(page: Page, world: World, sign_in: SignIn) -> None:
+    sign_in(page, world.reader, "/runs/")
+    rows = page.locator("job-status").evaluate_all("all => all.map((one) => one.getAttribute('refresh'))")
+    assert len(rows) > 2
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.removeprefix(page.url.removesuffix("/runs/"))))
+    with page.expect_event("requestfinished", lambda _: set(rows) <= set(asked)):
+        page.evaluate("document.dispatchEvent(new Event('live:reconnected'))")
+
+
+def test_a_change_while_a_part_is_drawn_anew_is_drawn_too(page: Page, world: World, sign_in: SignIn) -> None:
+    _open_and_listen(page, world, sign_in, world.pages["progress before the first step"])
+    held: list[Route] = []
+    page.route("**/head?*", lambda route: held.append(route))
+    run = Run(pk=world.queued, state="running")
+    with page.expect_request("**/head?*"):
+        _tell(run)
+    run.state = "failed"
+    page.evaluate("window.heard = false")
+    _tell(run)
+    page.wait_for_function("() => window.heard")
+    with page.expect_request("**/head?*"):
+        held.pop().fulfill(body="<div id=run-head>Running</div>")
+    expect(page.locator("#run-head")).to_have_text("Running")
+    held.pop().fulfill(body="<div id=run-head>Failed</div>")
+    expect(page.locator("#run-head")).to_have_text("Failed")
 
 
 def test_renaming_from_the_list_leaves_the_list_open(page: Page, world: World, sign_in: SignIn) -> None:

@@ -50,7 +50,26 @@ class JobStatus extends HTMLElement {
   refresh() {
     const address = this.getAttribute("refresh");
     if (address === "page") location.reload();
-    else if (address) htmx.ajax("GET", address, { target: this.getAttribute("target"), swap: "outerHTML" });
+    else if (address) redraw(this.getAttribute("target"), address);
+  }
+}
+
+// Parts that are being drawn anew, and whether more has changed meanwhile: the answer may be older than that.
+const redrawn = new Map();
+
+async function redraw(target, address) {
+  if (redrawn.has(target)) {
+    redrawn.set(target, true);
+    return;
+  }
+  try {
+    do {
+      redrawn.set(target, false);
+      // The source is the part itself: htmx lets each source have one request and one that waits, and drops the others.
+      await htmx.ajax("GET", address, { source: target, target, swap: "outerHTML" });
+    } while (redrawn.get(target));
+  } finally {
+    redrawn.delete(target);
   }
 }
 
