@@ -46,10 +46,10 @@ def _measure(bench: str, options: argparse.Namespace) -> list[Figure]:
         return in_own_process("agreement", "measure", options.task[0], options.network, options.steps)
     if bench == "quality":
         return in_own_process("quality", "measure", options.seeds, threads=1)
-    if bench == "memory":
-        return in_own_process("memory", "measure", options.clips or DEFAULT_CLIPS["memory"])
     if bench in DEFAULT_CLIPS:
-        return in_own_process(bench, "measure", options.clips or DEFAULT_CLIPS[bench], threads=1)
+        # What is counted is the memory of a user's run, with all its threads.
+        threads = 0 if bench == "memory" else 1
+        return in_own_process(bench, "measure", options.clips or DEFAULT_CLIPS[bench], threads=threads)
     return in_own_process(bench, "measure", threads=1)
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgewise.spec.network import NETWORKS
-from edgewise.spec.run import RunParameters
+from workers.bench.accuracy import parameters_of
 from workers.bench.features import speech_like
 from workers.bench.figures import Figure
 from workers.bench.measure import peak_resident_bytes
@@ -28,7 +27,7 @@ def measure(clips: int) -> list[Figure]:
 
     That counts Python, TensorFlow and what the kernel maps into the process. Each clip has a place of its own on disk.
     """
-    parameters = RunParameters(network=NETWORK, **NETWORKS[NETWORK].defaults, steps=STEPS, validation_interval=STEPS)
+    parameters = parameters_of(NETWORK, steps=STEPS, validation_interval=STEPS)
     with tempfile.TemporaryDirectory(prefix="edgewise-bench-") as name:
         folder = Path(name)
         train(parameters, repeated(clips, folder), folder / "run", lambda event: None, lambda: False)
