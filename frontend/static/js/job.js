@@ -54,22 +54,23 @@ class JobStatus extends HTMLElement {
   }
 }
 
-// Parts that are being drawn anew, and whether more has changed meanwhile: the answer may be older than that.
-const redrawn = new Map();
+// Parts that have to be drawn anew, one after the other: of requests that wait htmx would keep only the newest one. A
+// part that changes while it is drawn waits once more, because the answer may be older than the change.
+const changed = new Map();
+let isDrawing = false;
 
 async function redraw(target, address) {
-  if (redrawn.has(target)) {
-    redrawn.set(target, true);
-    return;
-  }
+  changed.set(target, address);
+  if (isDrawing) return;
+  isDrawing = true;
   try {
-    do {
-      redrawn.set(target, false);
-      // The source is the part itself: htmx lets each source have one request and one that waits, and drops the others.
-      await htmx.ajax("GET", address, { source: target, target, swap: "outerHTML" });
-    } while (redrawn.get(target));
+    while (changed.size) {
+      const [[next, from]] = changed;
+      changed.delete(next);
+      await htmx.ajax("GET", from, { target: next, swap: "outerHTML" });
+    }
   } finally {
-    redrawn.delete(target);
+    isDrawing = false;
   }
 }
 
