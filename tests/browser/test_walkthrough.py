@@ -34,7 +34,7 @@ MINUTE = 60_000
 
 @pytest.fixture
 def clips(shared_audio: Path) -> dict[str, list[list[int]]]:
-    """CLIPS + TAKES or more seconds of sound for each of WORDS: recorded digits in its place, or, without them, chords."""
+    """CLIPS + TAKES or more seconds of sound for each of WORDS: recorded digits in its place, or else chords."""
     chance, archive = random.Random(0), shared_audio / "spoken_words.tar.gz"
     if not archive.exists():
         return {word: [_chord(word, chance) for _ in range(CLIPS + TAKES)] for word in WORDS}
