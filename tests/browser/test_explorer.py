@@ -75,9 +75,14 @@ def test_a_clip_that_is_stopped_before_its_sound_came_is_no_trouble(page: Page, 
 def test_a_clip_that_cannot_be_heard_is_told(page: Page, world: World, sign_in: SignIn) -> None:
     sign_in(page, world.reader, world.pages["clips"])
     page.route("**/audio", lambda route: route.fulfill(status=404))
-    page.get_by_role("button", name="Play up/0b.wav").click()
-    expect(page.get_by_role("alert")).to_contain_text("“up/0b.wav” cannot be played")
-    expect(page.get_by_role("button", name="Play up/0b.wav")).to_be_visible()
+    player, told = page.get_by_role("button", name="Play up/0b.wav"), page.get_by_role("alert")
+    player.click()
+    expect(told).to_contain_text("“up/0b.wav” cannot be played")
+    expect(player).to_be_visible()
+    told.evaluate("notice => { notice.id = 'first'; }")
+    player.click()
+    expect(page.locator("#first")).to_have_count(0)
+    expect(told).to_have_count(1)
 
 
 def test_shift_selects_all_between(page: Page, world: World, sign_in: SignIn) -> None:

@@ -6,6 +6,8 @@ export function say(text) {
   notice.setAttribute("role", "alert");
   notice.textContent = text;
   const place = dialog.open ? dialog.querySelector(".dialog-body") ?? dialog : document.getElementById("messages");
+  // The same once more moves up instead of piling up.
+  for (const earlier of place.querySelectorAll(":scope > .notice")) if (earlier.textContent === text) earlier.remove();
   place.prepend(notice);
   notice.scrollIntoView({ block: "nearest" });
 }
