@@ -16,6 +16,7 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -107,6 +108,8 @@ class BatchSource:
         self._silence = data.labels.index(SILENCE) if SILENCE in data.labels else -1
         use_plain = cache is not None and not changes_clips(parameters)
         self._plain = plain_features(data.train, data.clip_samples, self._extract, cache) if use_plain else None
+        # Threads take turns where a batch is many short calls: passing Python's lock on takes longer than such a call.
+        self._turn = Lock()
 
     def batch(self, step: int) -> tuple[FloatArray, IntArray]:
         """Return features (batch, frames, features) and labels (batch,) of a step, counted from 0."""
@@ -120,10 +123,13 @@ class BatchSource:
         """Return the batch of a step, counted from 0, with its sound."""
         generator = self._generator(step)
         rows, labels = self._draw(generator)
-        audio = np.stack([self._clip(int(row), generator) for row in rows])
-        low_pass(audio, self._bandwidths(step))
-        features = np.asarray(self._extract(audio, self._equalizer(step)), dtype=np.float32)
-        return Examples(rows, audio, self._masked(features, step), labels)
+        with self._turn:
+            audio = self._clips(rows, generator)
+            kept, gains = self._bandwidths(step), self._equalizer(step)
+        low_pass(audio, kept)
+        features = np.asarray(self._extract(audio, gains), dtype=np.float32)
+        with self._turn:
+            return Examples(rows, audio, self._masked(features, step), labels)
 
     def _draw(self, generator: np.random.Generator) -> tuple[IntArray, IntArray]:
         """Draw the rows and labels of a batch: first the labels, all as likely, then a clip of each."""
@@ -153,11 +159,19 @@ class BatchSource:
         batches = [self.batch(step) for step in range(first, first + count)]
         return Dispatch(first, np.stack([item[0] for item in batches]), np.stack([item[1] for item in batches]))
 
+    def _clips(self, rows: IntArray, generator: np.random.Generator) -> FloatArray:
+        """Read and change the clips of a batch: (batch, samples)."""
+        audio = np.empty((len(rows), self._data.clip_samples), dtype=np.float32)
+        for row, place in zip(rows, audio, strict=True):
+            place[:] = self._clip(int(row), generator)
+        return audio
+
     def _clip(self, row: int, generator: np.random.Generator) -> FloatArray:
         settings, samples = self._parameters, self._data.clip_samples
-        speed = 1 + settings.speed_percentage / 100 * generator.uniform(-1, 1)
-        shift = settings.shift_ms / 1000 * self._data.sample_rate * generator.uniform(-1, 1)
-        gain = 10 ** (settings.gain_db * generator.uniform(-1, 1) / 20)
+        faster, later, louder = generator.uniform(-1, 1, 3).tolist()
+        speed = 1 + settings.speed_percentage / 100 * faster
+        shift = settings.shift_ms / 1000 * self._data.sample_rate * later
+        gain = 10 ** (settings.gain_db * louder / 20)
         heard = round(samples * speed)
         # A faster clip shows more of what surrounds it; its middle stays in the middle.
         start = int(self._starts[row]) + round(shift - (heard - samples) / 2)
@@ -276,8 +290,9 @@ def _stretched(audio: FloatArray, places: FloatArray) -> FloatArray:
     fraction -= whole
     before = whole.astype(np.intp)
     # Clipped: rounding may put the last place on or beyond the last sample.
-    left = audio.take(before, mode="clip")
-    fraction *= audio[1:].take(before, mode="clip") - left
+    left, right = audio.take(before, mode="clip"), audio[1:].take(before, mode="clip")
+    right -= left
+    fraction *= right
     fraction += left
     return fraction
 

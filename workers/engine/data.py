@@ -85,8 +85,8 @@ class Clips:
         piece = np.zeros(count, dtype=np.float32)
         first, last = max(start, 0), min(start + count, int(self.length[row]))
         if first < last:
-            piece[first - start : last - start] = self._read(row, first, last - first)
-        piece *= 1 / 32768
+            samples = self._read(row, first, last - first)
+            np.multiply(samples, np.float32(1 / 32768), out=piece[first - start : last - start])
         return piece
 
     def _read(self, row: int, start: int, count: int) -> Int16Array:
