@@ -75,7 +75,12 @@ def test_the_share_grows(tmp_path: Path) -> None:
     assert 0.7 < shares[-1] <= 1
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive at all", b"x" * 5000, gzip.compress(b"a letter" * 100)])
+# Named, because gzip writes the time: processes that share the tests have to know each by the same name.
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no archive at all", b"x" * 5000, gzip.compress(b"a letter" * 100)],
+    ids=["nothing", "a sentence", "one letter", "gzip"],
+)
 def test_what_is_no_archive_says_so(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "data.tar.gz"
     path.write_bytes(content)
